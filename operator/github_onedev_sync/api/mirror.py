@@ -1,0 +1,178 @@
+"""RepositoryMirror: one GitHub repository, kept equal in one OneDev project. The fields are described in `crds/`."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from . import names
+from .model import ConditionedStatus, Duration, Metadata, NameReference, Time, View
+from .refs import DEFAULT_INCLUDE
+
+KIND = "RepositoryMirror"
+PLURAL = "repositorymirrors"
+GITHUB_API = "https://api.github.com"
+
+
+class OnRewrite(StrEnum):
+    ARCHIVE = "Archive"
+    FOLLOW = "Follow"
+    BLOCK = "Block"
+
+
+class EngineChoice(StrEnum):
+    AUTO = "Auto"
+    RELAY = "Relay"
+    GIT = "Git"
+
+
+class DeletionPolicy(StrEnum):
+    RETAIN = "Retain"
+    ARCHIVE = "Archive"
+    DELETE = "Delete"
+
+
+class Phase(StrEnum):
+    """For people and printer columns: derived from the conditions, never read back."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class Source(View):
+    repository: str
+    api_url: str = GITHUB_API
+    secret_ref: NameReference | None = None
+    insecure: bool = False
+
+
+class Target(View):
+    server_ref: NameReference
+    project: str | None = None
+
+
+class RefSelection(View):
+    include: tuple[str, ...] = DEFAULT_INCLUDE
+    exclude: tuple[str, ...] = ()
+
+
+class ArchiveRetention(View):
+    keep_for: Duration = timedelta(0)
+    keep_last: int = 0
+
+
+class MirrorSettings(View):
+    """Everything of a mirror's spec but its source: a StarredReposSync gives these to the mirrors it makes."""
+
+    target: Target
+    refs: RefSelection = RefSelection()
+    on_rewrite: OnRewrite = OnRewrite.ARCHIVE
+    archive: ArchiveRetention = ArchiveRetention()
+    engine: EngineChoice = EngineChoice.AUTO
+    lfs: bool = False
+    interval: Duration = timedelta(minutes=10)
+    timeout: Duration = timedelta(hours=1)
+    suspend: bool = False
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+
+
+class MirrorSpec(MirrorSettings):
+    source: Source
+
+
+class SourceStatus(View):
+    id: int
+    full_name: str
+    default_branch: str | None = None
+    private: bool = False
+    archived: bool = False
+    size_kb: int = 0
+    pushed_at: Time | None = None
+
+
+class TargetStatus(View):
+    """`server` is the OneDevServer's name, `path` the project's whole path there."""
+
+    server: str
+    project_id: int
+    path: str
+    web_url: str
+
+
+class RefsStatus(View):
+    """Counts of the target's refs, the digest of the source's, and what still differs (digest empty if nothing)."""
+
+    branches: int = 0
+    tags: int = 0
+    archived: int = 0
+    digest: str = ""
+    unequal: int = 0
+    unequal_digest: str = ""
+
+
+class RunStatus(View):
+    """The last run. Without `outcome` it is still under way."""
+
+    job: str
+    engine: str | None = None
+    started_at: Time
+    outcome: str | None = None
+    seconds: float | None = None
+    bytes: int | None = None
+    created: int | None = None
+    updated: int | None = None
+    deleted: int | None = None
+    rejected: int | None = None
+
+
+class HistoryEntry(View):
+    """One finished run: when it started, how long it took, how it ended."""
+
+    job: str
+    started_at: Time
+    seconds: float = 0.0
+    outcome: str
+    reason: str
+    message: str = ""
+    refs_changed: int = 0
+    bytes: int = 0
+
+
+class MirrorStatus(ConditionedStatus):
+    phase: Phase | None = None
+    source: SourceStatus | None = None
+    target: TargetStatus | None = None
+    refs: RefsStatus | None = None
+    last_sync_time: Time | None = None
+    last_attempt_time: Time | None = None
+    next_sync_time: Time | None = None
+    failures: int = 0
+    last_handled_reconcile_at: str | None = None
+    last_run: RunStatus | None = None
+    history: tuple[HistoryEntry, ...] = ()
+
+
+class RepositoryMirror(View):
+    metadata: Metadata
+    spec: MirrorSpec
+    status: MirrorStatus = MirrorStatus()
+
+    @classmethod
+    def read(cls, body: Any) -> "RepositoryMirror":
+        """From the API server's JSON; raises pydantic.ValidationError where an older CRD let something through."""
+        return cls.model_validate(body)
+
+    @property
+    def key(self) -> str:
+        return self.metadata.key
+
+    @property
+    def requested(self) -> str | None:
+        """The token of a request to sync now, if it was not handled yet."""
+        token = self.metadata.annotations.get(names.REQUESTED_AT)
+        return token if token and token != self.status.last_handled_reconcile_at else None
+
+    @property
+    def approved(self) -> str:
+        return self.metadata.annotations.get(names.APPROVE, "")

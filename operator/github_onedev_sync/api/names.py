@@ -1,0 +1,71 @@
+"""Names that the cluster, OneDev and other people's manifests know us by."""
+
+import hashlib
+import re
+
+GROUP = "github-onedev-sync.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FIELD_MANAGER = "github-onedev-sync"
+FINALIZER = f"{GROUP}/finalizer"
+
+# What a person or the webhook writes on a mirror.
+REQUESTED_AT = f"{GROUP}/requestedAt"
+APPROVE = f"{GROUP}/approve"
+
+# What we write on Jobs and pods. A watch selects on COMPONENT; a mirror's name may be too long for a label.
+COMPONENT = f"{GROUP}/component"
+COMPONENT_SYNC = "sync"
+MIRROR_UID = f"{GROUP}/mirror-uid"
+SERVER_UID = f"{GROUP}/server-uid"
+RUN = f"{GROUP}/run"
+
+_LABEL_LIMIT = 63
+_JOB_SUFFIX = 8
+
+# OneDev's own rule for project names (`ProjectNameValidator`), which its REST API does not check.
+PROJECT_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+PROJECT_PATH_LIMIT = 255
+# Words that OneDev's web pages claim for themselves at any depth of a path.
+RESERVED_SEGMENTS = frozenset(
+    (
+        "avatars",
+        "favicon.ico",
+        "favicon.png",
+        "logo.png",
+        "prefetch.json",
+        "projects",
+        "robots.txt",
+        "sitemap.txt",
+        "sitemap.xml",
+        "wicket",
+    )
+)
+
+
+def project_path(repository: str) -> str:
+    """The OneDev path for GitHub's `owner/name`: legal, readable and the same every time.
+
+    A segment that OneDev's pages could not show is mended with an underscore: `.github` becomes `_.github`,
+    `wicket` becomes `wicket_`.
+    """
+    return "/".join(_project_segment(segment) for segment in repository.split("/"))
+
+
+def _project_segment(segment: str) -> str:
+    if not re.fullmatch(PROJECT_SEGMENT, segment):
+        segment = "_" + segment
+    if segment.lower() in RESERVED_SEGMENTS or segment.lower().endswith(".git"):
+        segment += "_"
+    return segment
+
+
+def run_id(*parts: object) -> str:
+    """Eight hex digits that name one run: the same for the same parts, so a restarted controller finds it again."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:_JOB_SUFFIX]
+
+
+def job_name(mirror: str, run: str) -> str:
+    """A legal Job name (its pods carry it as a label, so at most 63 characters) that starts with the mirror's name."""
+    stem = re.sub(r"[^a-z0-9-]+", "-", mirror.lower())[: _LABEL_LIMIT - _JOB_SUFFIX - 1 - 12].strip("-") or "mirror"
+    return f"{stem}-{run}"

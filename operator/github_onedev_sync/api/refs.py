@@ -1,0 +1,99 @@
+"""Sets of refs: which of them a mirror keeps, their digest, and how two sets differ.
+
+A set of refs is a mapping from full ref name (`refs/heads/main`) to object id (40 lower-case hex digits).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+Refs = Mapping[str, str]
+
+BRANCHES = "refs/heads/"
+TAGS = "refs/tags/"
+ARCHIVE = "refs/archive/"
+MARKS = "refs/github-onedev-sync/"
+
+DEFAULT_INCLUDE = ("refs/heads/*", "refs/tags/*")
+
+
+@dataclass(frozen=True)
+class RefFilter:
+    """The globs of `spec.refs`: `*` matches any run of characters, slashes included, and `?` exactly one."""
+
+    include: tuple[str, ...] = DEFAULT_INCLUDE
+    exclude: tuple[str, ...] = ()
+
+    @cached_property
+    def _include(self) -> re.Pattern[str]:
+        return _compile(self.include)
+
+    @cached_property
+    def _exclude(self) -> re.Pattern[str]:
+        return _compile(self.exclude)
+
+    def matches(self, name: str) -> bool:
+        return bool(self._include.fullmatch(name)) and not self._exclude.fullmatch(name)
+
+    def select(self, refs: Refs) -> dict[str, str]:
+        """The refs that the mirror keeps, in the order given."""
+        return {name: oid for name, oid in refs.items() if self.matches(name)}
+
+
+def _compile(globs: Iterable[str]) -> re.Pattern[str]:
+    wildcards = {"*": ".*", "?": "."}
+    patterns = ("".join(wildcards.get(c) or re.escape(c) for c in glob) for glob in globs)
+    return re.compile("|".join(patterns) or r"(?!)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One side's refs as it advertises them.
+
+    `head` is the branch that HEAD names (`refs/heads/main`), or None where there is no born HEAD.
+    `peeled` maps an annotated tag's ref to the object that the tag leads to.
+    """
+
+    refs: dict[str, str]
+    head: str | None = None
+    peeled: dict[str, str] = field(default_factory=dict)
+
+    def select(self, wanted: RefFilter) -> "Listing":
+        kept = wanted.select(self.refs)
+        return Listing(kept, self.head, {name: oid for name, oid in self.peeled.items() if name in kept})
+
+
+def digest(refs: Refs) -> str:
+    """`sha256:<hex>` over the sorted lines `<oid> <name>\\n`; equal digests mean equal sets."""
+    lines = "".join(f"{oid} {name}\n" for name, oid in sorted(refs.items()))
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One ref that differs: `source` or `target` is None on the side that lacks it."""
+
+    name: str
+    source: str | None
+    target: str | None
+
+
+def differences(source: Refs, target: Refs) -> list[Difference]:
+    """Every ref that is not the same on both sides, sorted by name."""
+    return [
+        Difference(name, source.get(name), target.get(name))
+        for name in sorted(source.keys() | target.keys())
+        if source.get(name) != target.get(name)
+    ]
+
+
+def digest_differences(diffs: Iterable[Difference]) -> str:
+    """`sha256:<hex>` over what differs, or `""` where nothing does. This is what a person approves under `Block`."""
+    lines = "".join(f"{d.name} {d.target or '-'} {d.source or '-'}\n" for d in sorted(diffs))
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest() if lines else ""
+
+
+def count(refs: Refs, prefix: str) -> int:
+    return sum(name.startswith(prefix) for name in refs)
