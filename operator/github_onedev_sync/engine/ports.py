@@ -1,0 +1,101 @@
+"""What the engine needs of the outside, as Protocols. `adapters/` and `transfer/` fulfil them, `controller/` joins them.
+
+Every method may raise `api.errors.SyncError`; nothing else that an adapter's library raises gets through.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..api.observed import SourceRepository, TargetProject
+from ..api.refs import Listing
+
+Body = Mapping[str, Any]
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, for durations and deadlines within this process."""
+        ...
+
+
+class Source(Protocol):
+    """GitHub's REST API with one credential."""
+
+    async def repository(self, full_name: str) -> SourceRepository:
+        """The repository of that name now; a rename is followed and shows in `full_name`."""
+        ...
+
+    async def repository_by_id(self, repository_id: int) -> SourceRepository: ...
+
+    async def git_token(self) -> str | None:
+        """What git authenticates with, at least 30 minutes valid; None for anonymous access."""
+        ...
+
+
+class Target(Protocol):
+    """OneDev's REST API with one account."""
+
+    async def version(self) -> str: ...
+
+    async def check_account(self) -> None:
+        """Raises `Stalled` where the token is refused."""
+        ...
+
+    async def may_manage(self, project: TargetProject) -> bool | None:
+        """Whether the account may create projects below `project`; None where OneDev does not tell."""
+        ...
+
+    async def find_project(self, path: str) -> TargetProject | None: ...
+
+    async def ensure_project(self, path: str, description: str | None) -> TargetProject:
+        """Creates what is missing of the path; only a project that is made now gets `description`."""
+        ...
+
+    async def describe_project(self, project: TargetProject, description: str) -> None: ...
+
+    async def move_project(self, project: TargetProject, parent: TargetProject) -> None: ...
+
+    async def has_children(self, project: TargetProject) -> bool: ...
+
+    async def delete_project(self, project: TargetProject) -> None: ...
+
+    async def default_branch(self, project: TargetProject) -> str | None: ...
+
+    async def set_default_branch(self, project: TargetProject, branch: str) -> None: ...
+
+
+class RefReader(Protocol):
+    """Reads the refs of a repository over smart HTTP, without any object."""
+
+    async def source_refs(self, url: str, token: str | None, ca: str | None) -> Listing: ...
+
+    async def target_refs(self, url: str, token: str | None, ca: str | None) -> Listing: ...
+
+
+class Cluster(Protocol):
+    """The Kubernetes API, for what is not watched."""
+
+    async def patch_status(self, plural: str, key: str, resource_version: str, status: Body) -> Body | None:
+        """Merge-patches `status`; returns the new body, or None where somebody was faster (409) or it is gone (404)."""
+        ...
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, bytes] | None: ...
+
+    async def create_job(self, manifest: Body) -> Body:
+        """Creates the Job, or returns the one that already has its name."""
+        ...
+
+    async def create_secret(self, manifest: Body) -> None: ...
+
+    async def delete_job(self, namespace: str, name: str) -> None:
+        """With its pods, in the background; a Job that is gone already is fine."""
+        ...
+
+    async def record_event(self, manifest: Body) -> None: ...
