@@ -1,4 +1,4 @@
-"""What the engine needs of the outside, as Protocols. `adapters/` and `transfer/` fulfil them, `controller/` joins them.
+"""What the engine needs of the outside, as Protocols: `adapters/` and `transfer/` fulfil them, `controller/` joins them.
 
 Every method may raise `api.errors.SyncError`; nothing else that an adapter's library raises gets through.
 """

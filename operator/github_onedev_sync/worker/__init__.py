@@ -1,0 +1,1 @@
+"""The process inside a Job: reads an assignment, moves git data, leaves a report."""
