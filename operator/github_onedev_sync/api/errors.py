@@ -37,3 +37,15 @@ class Waiting(SyncError):
 
 class Retry(SyncError):
     """May pass by itself: a time-out, a refused connection, an answer of 5xx."""
+
+
+class ClusterUnavailable(Exception):
+    """The API server could not be reached, or answered 401, 429 or 5xx: nothing was decided, ask again later.
+
+    No mirror's condition: a status could not be written either.
+    """
+
+
+class ClusterRefused(Exception):
+    """The API server understood and refused: a right is missing (the message names verb and resource), or a manifest
+    of ours is illegal. The chart or the program must be mended."""

@@ -1,0 +1,137 @@
+"""PyGithub's requesters in a pool, each for one call at a time.
+
+PyGithub is blocking, and one of its objects used by two threads can return the wrong repository (its issue 1257).
+Its retries, sleeps and throttles are off: what an answer means is for the caller to decide.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from github import Auth, Github
+from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
+from requests.adapters import HTTPAdapter
+
+from .. import __version__
+
+API_VERSION = "2022-11-28"
+# A call in a thread cannot be cancelled; this is for connecting and for each wait for bytes, in seconds.
+TIMEOUT = 15
+# PyGithub follows 301 and repeats 202 without end. Two renames and one hiccup are plenty.
+_EXCHANGES_PER_CALL = 4
+
+_Connection = HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass
+
+
+class Astray(Exception):
+    """The call led to another host, or round in circles."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, Any]
+    body: str
+
+
+class Clients:
+    """`size` requesters with one credential; `auth` is None for anonymous access."""
+
+    def __init__(self, api_url: str, auth: Auth.Auth | None, trust: ssl.SSLContext | None, size: int) -> None:
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="github")
+        self._idle: asyncio.Queue[_Client] = asyncio.Queue()
+        self._closed = False
+        for _ in range(size):
+            self._idle.put_nowait(_Client(api_url, auth, trust))
+
+    async def request(self, verb: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Raises `requests.RequestException`, or `Astray`."""
+        client = await self._idle.get()
+        work = asyncio.wrap_future(self._threads.submit(client.request, verb, path, dict(headers or {})))
+        # The thread goes on where this task is cancelled, and keeps its client until it is through.
+        work.add_done_callback(lambda _: self._give_back(client))
+        return await asyncio.shield(work)
+
+    def close(self) -> None:
+        """A call under way is left to end by itself."""
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _give_back(self, client: "_Client") -> None:
+        if self._closed:
+            client.close()
+        else:
+            self._idle.put_nowait(client)
+
+
+class _Client:
+    """One requester and its connection."""
+
+    def __init__(self, api_url: str, auth: Auth.Auth | None, trust: ssl.SSLContext | None) -> None:
+        self._requester = Github(
+            base_url=api_url,
+            auth=auth,
+            user_agent=f"github-onedev-sync/{__version__}",
+            retry=None,
+            seconds_between_requests=0,
+            seconds_between_writes=0,
+            lazy=True,
+            api_version=API_VERSION,
+        ).requester
+        self._connection = _connect(api_url, trust)
+
+    def request(self, verb: str, path: str, headers: dict[str, str]) -> Answer:
+        counted = cast(_Connection, _Counted(self._connection))
+        headers = {"Accept": "application/vnd.github+json", **headers}
+        try:
+            return Answer(*self._requester.requestJson(verb, path, headers=headers, cnx=counted))
+        except RuntimeError as error:  # PyGithub's word for a redirect to another scheme or host
+            raise Astray from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _connect(api_url: str, trust: ssl.SSLContext | None) -> _Connection:
+    url = urlsplit(api_url)
+    kind = HTTPSRequestsConnectionClass if url.scheme == "https" else HTTPRequestsConnectionClass
+    connection = kind(url.hostname or "", url.port, timeout=TIMEOUT, pool_size=1)
+    if trust is not None:
+        connection.session.mount("https://", _Trusting(trust))
+    return connection
+
+
+class _Trusting(HTTPAdapter):
+    """requests' adapter with a TLS context of ours: a private authority without a file on disk."""
+
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        self._trust = trust
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
+
+
+class _Counted:
+    """A connection that ends a call of too many exchanges."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._left = _EXCHANGES_PER_CALL
+
+    def request(self, *args: Any) -> None:
+        if not self._left:
+            raise Astray
+        self._left -= 1
+        self._connection.request(*args)
+
+    def getresponse(self) -> Any:
+        return self._connection.getresponse()

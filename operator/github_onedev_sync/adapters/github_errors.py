@@ -1,0 +1,160 @@
+"""What an answer of GitHub's other than 200 and 304 means for the mirror.
+
+Sources: GitHub's pages "Rate limits for the REST API" and "Troubleshooting the REST API". 404 also stands for
+"you may not see it", and a repository that GitHub took down answers 451, or 403 with a `block` member.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from ..api.conditions import Reason
+from ..api.errors import Retry, Stalled, SyncError, Waiting
+from .trust import certificate_refused, in_short
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+_WITHOUT_HINT = timedelta(seconds=60)
+# The primary limit is renewed every hour; anything longer is not GitHub's word.
+_LONGEST_WAIT = timedelta(hours=1)
+_QUOTED = 200
+
+Headers = Mapping[str, Any]
+
+
+def refusal(status: int, headers: Headers, body: str, what: str, *, anonymous: bool, now: datetime) -> SyncError:
+    """The policy for this answer. `what` names the thing asked for; header names are lower-case."""
+    answer = _members(body)
+    message = _sentence(answer.get("message"))
+    block = answer.get("block")
+    if status == 401:
+        return Stalled(
+            Reason.SOURCE_AUTHENTICATION_FAILED,
+            "GitHub refuses the token: it is wrong, expired or revoked. Put a valid one into the Secret",
+        )
+    if status == 404:
+        return Retry(Reason.PRIVATE_OR_GONE, _not_found(what, anonymous=anonymous))
+    if status == 451:
+        return Retry(
+            Reason.TAKEN_DOWN,
+            f"GitHub has taken down {what} for legal reasons{_link(block)}. The mirror is kept as it is",
+        )
+    if status == 403 and isinstance(block, Mapping):
+        return Retry(Reason.BLOCKED, f"GitHub blocks access to {what}{_link(block)}. The mirror is kept as it is")
+    if (limited := rate_limited(status, headers, message, now)) is not None:
+        return limited
+    if status == 403 and "disabled" in message.lower():
+        return Retry(Reason.DISABLED, f"GitHub has disabled {what}: {message}. The mirror is kept as it is")
+    if status == 403 and answer:
+        return Stalled(
+            Reason.SOURCE_AUTHENTICATION_FAILED,
+            f"GitHub denies access to {what}: {message or 'no reason given'}. Check the token's permissions (Metadata "
+            "and Contents: read), its organisation's single sign-on and allowed addresses",
+        )
+    if 300 <= status < 400:
+        return Retry(
+            Reason.SOURCE_UNAVAILABLE,
+            f"The answer for {what} leads to another address, which is not followed: is spec.source.apiURL right?",
+        )
+    if 400 <= status < 500 and not answer:
+        return not_github(what, f"status {status}")
+    return Retry(Reason.SOURCE_UNAVAILABLE, f"GitHub answers {status} for {what}" + (f": {message}" if message else ""))
+
+
+def rate_limited(status: int, headers: Headers, message: str, now: datetime) -> Waiting | None:
+    """The wait that GitHub asks for, or None where this is not about a rate limit."""
+    if status not in (403, 429):
+        return None
+    exhausted = headers.get("x-ratelimit-remaining") == "0"
+    if not (status == 429 or exhausted or "retry-after" in headers or "rate limit" in message.lower()):
+        return None
+    reset = reset_time(headers)
+    after = _retry_after(headers.get("retry-after"), now)
+    if after is None and exhausted and reset is not None:
+        after = reset - now
+    return limit_reached(now + _bounded(after if after is not None else _WITHOUT_HINT), now)
+
+
+def limit_reached(until: datetime, now: datetime) -> Waiting:
+    moment = until.astimezone(UTC)
+    if moment.second or moment.microsecond:  # never a minute that has passed when people look at the clock
+        moment += timedelta(minutes=1)
+    return Waiting(
+        Reason.RATE_LIMITED, f"GitHub allows 0 more requests until {moment:%H:%M} UTC", max(until - now, _SHORTEST_WAIT)
+    )
+
+
+def reset_time(headers: Headers) -> datetime | None:
+    """`x-ratelimit-reset` (seconds since 1970; sometimes written as a float), or None."""
+    try:
+        return datetime.fromtimestamp(float(headers["x-ratelimit-reset"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def not_github(what: str, saw: str) -> Retry:
+    return Retry(
+        Reason.SOURCE_UNAVAILABLE, f"The answer for {what} is not GitHub's ({saw}): is spec.source.apiURL right?"
+    )
+
+
+def installation_refused(app_id: str, installation_id: int) -> Stalled:
+    return Stalled(
+        Reason.SOURCE_AUTHENTICATION_FAILED,
+        f"GitHub knows no installation {installation_id} of the App {app_id}: check appID, installationID and "
+        "privateKey in the Secret, and that the App is still installed",
+    )
+
+
+def unreachable(error: requests.RequestException, host: str, timeout: float) -> Retry:
+    """A connection that did not come about or broke."""
+    if certificate_refused(error):
+        text = f"The certificate of {host} is not trusted: put its authority's PEM under the key ca.crt of the Secret"
+    elif isinstance(error, requests.Timeout):
+        text = f"{host} did not answer within {timeout:g} s"
+    else:
+        text = f"{host} cannot be reached: {in_short(error)}"
+    return Retry(Reason.SOURCE_UNAVAILABLE, text)
+
+
+def _not_found(what: str, *, anonymous: bool) -> str:
+    check = (
+        "a private repository needs spec.source.secretRef"
+        if anonymous
+        else "check that the token may read it (access, expiry, single sign-on)"
+    )
+    return f"GitHub knows no {what}: it is gone, or private. The mirror is kept as it is; check the name, and {check}"
+
+
+def _members(body: str) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, Mapping) else {}
+
+
+def _sentence(message: object) -> str:
+    return " ".join(message.split())[:_QUOTED].rstrip(".") if isinstance(message, str) else ""
+
+
+def _link(block: object) -> str:
+    url = block.get("html_url") if isinstance(block, Mapping) else None
+    return f" ({url})" if isinstance(url, str) and url.startswith("https://") and len(url) <= _QUOTED else ""
+
+
+def _retry_after(value: object, now: datetime) -> timedelta | None:
+    """`Retry-After` is a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return timedelta(seconds=int(value)) if value.strip().isdecimal() else parsedate_to_datetime(value) - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _bounded(wait: timedelta) -> timedelta:
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)

@@ -1,0 +1,85 @@
+"""Requests to OneDev's REST API: one account, every answer either good or an error with policy."""
+
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from .. import __version__
+from ..api.conditions import Reason
+from ..api.errors import Stalled
+from . import onedev_errors
+from .trust import ssl_context
+
+# Seconds. Deleting a large subtree is one transaction, and the answer comes after it.
+_TIMEOUT = httpx.Timeout(15, read=60)
+_CONNECTIONS = httpx.Limits(max_connections=8)
+
+
+class Rest:
+    """`url` is OneDev's root address, `ca` PEM text. Redirects are not followed: the token stays with `url`."""
+
+    def __init__(self, url: str, token: str, ca: str | None) -> None:
+        self.url = _checked_url(url)
+        self._host = self.url.netloc.decode("ascii")
+        self._token = token
+        self._client = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Accept": "application/json", "User-Agent": f"github-onedev-sync/{__version__}"},
+            verify=ssl_context(ca),
+            timeout=_TIMEOUT,
+            limits=_CONNECTIONS,
+            # A refused password or token is answered with a cookie that must not come back.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def call(self, method: str, path: str, what: str, needs: str = "access", **sent: Any) -> httpx.Response:
+        """A successful answer; everything else raises `SyncError`."""
+        return await self.accept(await self.send(method, path, **sent), what, needs)
+
+    async def accept(self, answer: httpx.Response, what: str, needs: str) -> httpx.Response:
+        if answer.is_success:
+            return answer
+        if answer.status_code == 401 and not await self.ready():
+            raise onedev_errors.starting()  # it knows no token yet
+        raise onedev_errors.refusal(answer, what, needs)
+
+    async def send(
+        self, method: str, path: str, *, json: Any = None, params: Mapping[str, str | int] | None = None
+    ) -> httpx.Response:
+        """Any answer. `path` is below `/~api/`. Raises `Retry` where there is none."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        # A Content-Type on GET or DELETE is a 415, so `json` goes with POST alone; it may be a plain string.
+        body = {"json": json} if method == "POST" else {}
+        return await self._request(method, f"/~api/{path}", headers=headers, params=params, **body)
+
+    async def ready(self) -> bool:
+        """False while OneDev starts, stops or is under maintenance. Servers before 16.5.1 do not tell: True."""
+        answer = await self._request("GET", "/readyz")
+        return answer.status_code != 503
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        try:
+            return await self._client.request(method, path, **sent)
+        except httpx.RequestError as error:
+            raise onedev_errors.unreachable(error, self._host) from error
+
+
+def _checked_url(url: str) -> httpx.URL:
+    """Never quoted in a message: it may hold what should not be there."""
+    try:
+        parsed = httpx.URL(url.rstrip("/"))
+        legal = parsed.scheme in ("https", "http") and bool(parsed.host)
+    except httpx.InvalidURL:
+        legal = False
+    if not legal or parsed.userinfo or parsed.query or parsed.fragment:
+        raise Stalled(
+            Reason.INVALID_SPEC,
+            "spec.url must be OneDev's http(s) address without user, password, query or fragment, "
+            "such as https://onedev.example.com",
+        )
+    return parsed
