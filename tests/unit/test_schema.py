@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic.fields import FieldInfo
+
 from github_onedev_sync.api import duration, mirror, names, server, starred
 from github_onedev_sync.api.model import Condition, View, field_name
-from pydantic.fields import FieldInfo
 
 CRDS = Path(__file__).parents[2] / "crds"
 VIEWS: dict[str, type[View]] = {
@@ -203,7 +204,7 @@ def test_a_difference_is_seen_wherever_it_is() -> None:
     """The comparison itself: each kind of drift changes a leaf."""
     schema = schema_of(mirror.PLURAL)["properties"]["spec"]
     before = schema_leaves(schema, "")
-    for change in (
+    changes: tuple[Callable[[dict[str, Any]], object], ...] = (
         lambda p: p["source"]["properties"]["repository"].update(type="integer"),
         lambda p: p["engine"].update(enum=["Auto"]),
         lambda p: p["interval"].update(default="11m"),
@@ -211,7 +212,8 @@ def test_a_difference_is_seen_wherever_it_is() -> None:
         lambda p: p["refs"]["properties"]["exclude"]["items"].update(type="integer"),
         lambda p: p["target"].update(required=[]),
         lambda p: p["archive"]["properties"].pop("keepLast"),
-    ):
+    )
+    for change in changes:
         changed = schema_of(mirror.PLURAL)["properties"]["spec"]
         change(changed["properties"])
         assert schema_leaves(changed, "") != before
