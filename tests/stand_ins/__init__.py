@@ -1,0 +1,1 @@
+"""Small real HTTP servers that behave like GitHub and OneDev, oddities and errors included."""

@@ -1,0 +1,45 @@
+"""A stand-in for GitHub: a REST subset at `/` and `/api/v3`, git at `/{owner}/{name}.git`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from ..misbehaviour import Entry
+from .accounts import ANONYMOUS_LIMIT, Accounts
+from .catalogue import Catalogue
+from .git import GitEndpoint
+from .rest import RestApi
+from .steering import Steering
+
+__all__ = ["GitHubStandIn"]
+
+
+class GitHubStandIn(Steering):
+    """Serves any folder of bare `owner/name.git` repositories.
+
+    tokens: token to login. anonymous_limit: requests per hour without a token, None to count nothing.
+    """
+
+    def __init__(
+        self,
+        repositories: Path,
+        *,
+        listen: str = "127.0.0.1:0",
+        public_url: str | None = None,
+        tokens: Mapping[str, str] | None = None,
+        anonymous_limit: int | None = ANONYMOUS_LIMIT,
+    ) -> None:
+        super().__init__(listen, public_url)
+        self.repositories = repositories
+        self.catalogue = Catalogue(repositories)
+        self.accounts = Accounts(anonymous_limit)
+        for token, login in (tokens or {}).items():
+            self.accounts.add_token(token, login)
+        self.rest = RestApi(self.catalogue, self.accounts, lambda: self.public_url)
+        self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
+
+    async def answer(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
+        if GitEndpoint.wants(request):
+            return await self._git_endpoint.answer(request, entry)
+        return await self.rest.answer(request, entry)
