@@ -1,0 +1,135 @@
+"""Ref lists as git servers send them, protocol v0 and v2, turned into a `Listing`. No I/O.
+
+Formats: gitprotocol-http(5), gitprotocol-pack(5), gitprotocol-v2(5).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ..api.conditions import Reason
+from ..api.errors import Stalled
+from ..api.refs import Listing
+from .pktline import Marker, text
+
+Frames = Iterable[bytes | Marker]
+
+NAME_LIMIT = 4096  # bytes; git's file system limit for one loose ref is lower still
+
+_OID = re.compile(r"[0-9a-f]{40}")
+_UNBORN = "capabilities^{}"
+_PEELED = "^{}"
+# git-check-ref-format(1)
+_ILLEGAL = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|^\.|^/|/$|\.$|\.lock(/|$)")
+
+
+class AdvertisementError(ValueError):
+    """The frames are not a ref list."""
+
+
+def is_legal(name: str) -> bool:
+    """Whether git itself would take `name` as a full ref name."""
+    return name.startswith("refs/") and not _ILLEGAL.search(name)
+
+
+def is_version_2(lines: list[bytes]) -> bool:
+    return b"version 2" in lines[:2]
+
+
+def lines_of(frames: Frames) -> Iterator[bytes]:
+    """The text lines, without markers and the `# service=` header. An `ERR` line raises."""
+    for frame in frames:
+        if isinstance(frame, Marker):
+            continue
+        line = text(frame)
+        if line.startswith(b"ERR "):
+            raise AdvertisementError(f"the server says: {line[4:200].decode(errors='replace')}")
+        if not line.startswith(b"# service="):
+            yield line
+
+
+def check_object_format(capabilities: Iterable[bytes]) -> None:
+    """OneDev keeps SHA-1 repositories only; a SHA-256 source cannot be mirrored."""
+    for capability in capabilities:
+        if capability.startswith(b"object-format=") and capability != b"object-format=sha1":
+            raise Stalled(
+                Reason.NOT_SUPPORTED,
+                f"the source repository uses {capability.decode(errors='replace')}; OneDev stores SHA-1 only",
+            )
+
+
+def parse_v0(lines: Iterable[bytes]) -> Listing:
+    """An `info/refs` answer: `<oid> <name>`, the first one followed by NUL and the capabilities."""
+    refs: dict[str, str] = {}
+    peeled: dict[str, str] = {}
+    symref_head: str | None = None
+    born = False
+    for number, line in enumerate(lines):
+        if number == 0:
+            line, _, capabilities = line.partition(b"\0")
+            check_object_format(capabilities.split(b" "))
+            symref_head = _symref_head(capabilities)
+        if line.startswith(b"shallow "):
+            continue
+        oid, name = _oid_and_name(line)
+        if name == "HEAD":
+            born = True
+        elif name.endswith(_PEELED) and name != _UNBORN:
+            peeled[name.removesuffix(_PEELED)] = oid
+        elif name not in (_UNBORN, ".have"):
+            refs[_checked(name)] = oid
+    return Listing(refs, symref_head if born and symref_head in refs else None, peeled)
+
+
+def _symref_head(capabilities: bytes) -> str | None:
+    for capability in capabilities.split(b" "):
+        if capability.startswith(b"symref=HEAD:"):
+            return _decode(capability.removeprefix(b"symref=HEAD:"))
+    return None
+
+
+def parse_ls_refs(lines: Iterable[bytes]) -> Listing:
+    """A v2 `ls-refs` answer: `<oid> <name>[ symref-target:<name>][ peeled:<oid>]`."""
+    refs: dict[str, str] = {}
+    peeled: dict[str, str] = {}
+    head: str | None = None
+    for line in lines:
+        words = line.split(b" ")
+        if words[0] == b"unborn":
+            continue
+        oid, name = _oid_and_name(b" ".join(words[:2]))
+        attributes = dict(_decode(word).partition(":")[::2] for word in words[2:])
+        if name == "HEAD":
+            head = attributes.get("symref-target")
+            continue
+        refs[_checked(name)] = oid
+        if "peeled" in attributes:
+            peeled[name] = _checked_oid(attributes["peeled"])
+    return Listing(refs, head if head in refs else None, peeled)
+
+
+def _oid_and_name(line: bytes) -> tuple[str, str]:
+    oid, space, name = line.partition(b" ")
+    if not space or not name:
+        raise AdvertisementError(f"{line[:80]!r} is not a ref")
+    return _checked_oid(_decode(oid)), _decode(name)
+
+
+def _checked_oid(oid: str) -> str:
+    if not _OID.fullmatch(oid):
+        raise AdvertisementError(f"{oid[:80]!r} is not an object id")
+    return oid
+
+
+def _checked(name: str) -> str:
+    if len(name.encode()) > NAME_LIMIT or not is_legal(name):
+        raise AdvertisementError(f"{name[:80]!r} is not a legal ref name")
+    return name
+
+
+def _decode(word: bytes) -> str:
+    try:
+        return word.decode()
+    except UnicodeDecodeError as error:
+        raise Stalled(
+            Reason.NOT_SUPPORTED, f"the ref name {word[:80]!r} is not UTF-8 text and cannot be mirrored; rename the ref"
+        ) from error

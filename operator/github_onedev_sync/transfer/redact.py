@@ -1,0 +1,28 @@
+"""Takes credentials out of text before anybody sees it."""
+
+import base64
+import re
+from collections.abc import Iterable
+
+HIDDEN = "[hidden]"
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_AUTHORIZATION = re.compile(r"(?i)(authorization:\s*(?:basic|bearer|token)\s+)\S+")
+
+
+class Redactor:
+    """Hides the given secrets, in every form in which we send them, and user:password in any URL."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        self._secrets = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return _AUTHORIZATION.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
+
+
+def _forms(secret: str) -> Iterable[str]:
+    yield secret
+    yield base64.b64encode(f"x-access-token:{secret}".encode()).decode()
