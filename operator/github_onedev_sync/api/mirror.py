@@ -84,6 +84,7 @@ class MirrorSpec(MirrorSettings):
 class SourceStatus(View):
     id: int
     full_name: str
+    clone_url: str = ""
     default_branch: str | None = None
     private: bool = False
     archived: bool = False
@@ -105,6 +106,7 @@ class RefsStatus(View):
 
     branches: int = 0
     tags: int = 0
+    total: int = 0
     archived: int = 0
     digest: str = ""
     unequal: int = 0

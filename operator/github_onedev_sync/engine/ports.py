@@ -1,14 +1,17 @@
-"""What the engine needs of the outside, as Protocols: `adapters/` and `transfer/` fulfil them, `controller/` joins them.
+"""What the engine needs of the outside, as Protocols. `controller/` joins them with what fulfils them.
 
 Every method may raise `api.errors.SyncError`; nothing else that an adapter's library raises gets through.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ..api.mirror import RepositoryMirror
 from ..api.observed import SourceRepository, TargetProject
 from ..api.refs import Listing
+from ..api.server import OneDevServer
 
 Body = Mapping[str, Any]
 
@@ -27,6 +30,16 @@ class Clock(Protocol):
 
 class Source(Protocol):
     """GitHub's REST API with one credential."""
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether there is no credential: each call then counts against 60 an hour."""
+        ...
+
+    @property
+    def mints_tokens(self) -> bool:
+        """Whether `git_token` is made for the occasion (a GitHub App) rather than the user's own."""
+        ...
 
     async def repository(self, full_name: str) -> SourceRepository:
         """The repository of that name now; a rename is followed and shows in `full_name`."""
@@ -60,7 +73,7 @@ class Target(Protocol):
 
     async def describe_project(self, project: TargetProject, description: str) -> None: ...
 
-    async def move_project(self, project: TargetProject, parent: TargetProject) -> None: ...
+    async def move_project(self, project: TargetProject, parent: TargetProject, name: str) -> None: ...
 
     async def has_children(self, project: TargetProject) -> bool: ...
 
@@ -79,6 +92,29 @@ class RefReader(Protocol):
     async def target_refs(self, url: str, token: str | None, ca: str | None) -> Listing: ...
 
 
+class Connections(Protocol):
+    """Adapters with the credentials that a resource names: its Secret is read anew, so that a rotation is seen."""
+
+    async def source(self, mirror: RepositoryMirror) -> "SourceConnection": ...
+
+    async def target(self, server: OneDevServer) -> "TargetConnection": ...
+
+
+@dataclass(frozen=True)
+class SourceConnection:
+    """`ca` is PEM text."""
+
+    api: Source
+    ca: str | None
+
+
+@dataclass(frozen=True)
+class TargetConnection:
+    api: Target
+    token: str
+    ca: str | None
+
+
 class Cluster(Protocol):
     """The Kubernetes API, for what is not watched."""
 
@@ -91,6 +127,8 @@ class Cluster(Protocol):
     async def create_job(self, manifest: Body) -> Body:
         """Creates the Job, or returns the one that already has its name."""
         ...
+
+    async def read_job(self, namespace: str, name: str) -> Body | None: ...
 
     async def create_secret(self, manifest: Body) -> None: ...
 

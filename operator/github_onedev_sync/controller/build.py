@@ -1,0 +1,77 @@
+"""Putting the engine together."""
+
+from collections.abc import Iterator
+
+import aiohttp
+
+from ..api import mirror, server, starred
+from ..api.conditions import ConditionType
+from ..engine.engine import Engine
+from ..engine.launch import Launcher
+from ..engine.look import Looker
+from ..engine.mirrors import MirrorReconciler
+from ..engine.ports import Clock, Cluster, Connections
+from ..engine.queue import DelayQueue
+from ..engine.recorder import Recorder
+from ..engine.removal import Remover
+from ..engine.servers import ServerReconciler
+from ..engine.slots import Slots
+from ..engine.store import Store
+from ..engine.syncs import SyncReconciler
+from ..observability.metrics import Gauges, Metrics
+from ..transfer.listing import RefReader
+from .settings import Settings
+
+_KINDS = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
+
+
+def build_engine(
+    settings: Settings, clock: Clock, cluster: Cluster, connections: Connections, session: aiohttp.ClientSession
+) -> Engine:
+    store, refs, metrics = Store(), RefReader(session), Metrics()
+    slots = Slots(store, settings.max_concurrent_jobs)
+    recorder = Recorder(clock, cluster, _KINDS)
+    remover = Remover(clock, store, connections, refs, recorder)
+    mirrors = MirrorReconciler(
+        clock,
+        store,
+        cluster,
+        Looker(store, connections, refs),
+        Launcher(clock, store, cluster, slots, settings.worker),
+        remover,
+        recorder,
+        metrics,
+    )
+    return Engine(
+        clock=clock,
+        store=store,
+        queue=DelayQueue(clock),
+        slots=slots,
+        remover=remover,
+        mirrors=mirrors,
+        servers=ServerReconciler(clock, store, connections, recorder),
+        syncs=SyncReconciler(clock, store, recorder),
+        metrics=metrics,
+    )
+
+
+def gauges(engine: Engine) -> Gauges:
+    return Gauges(
+        queue_depth=lambda: len(engine.queue),
+        queue_oldest=engine.queue.oldest,
+        active=lambda: len(engine.slots.in_use()),
+        waiting=lambda: engine.slots.waiting,
+        resources=lambda: _resources(engine.store),
+    )
+
+
+def _resources(store: Store) -> Iterator[tuple[str, str, str]]:
+    """(kind, status of Ready, its reason) of every resource."""
+    for kind, statuses in (
+        (mirror.KIND, [one.status for one in store.mirrors.values()]),
+        (server.KIND, [one.status for one in store.servers.values()]),
+        (starred.KIND, [one.status for one in store.syncs.values()]),
+    ):
+        for status in statuses:
+            ready = status.condition(ConditionType.READY)
+            yield kind, ready.status if ready else "Unknown", ready.reason if ready else ""

@@ -1,0 +1,72 @@
+"""Adapters by credential.
+
+Secrets are read anew at each look; a connection is kept while its Secret stays the same.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from ..adapters.credentials import (
+    Anonymous,
+    Credentials,
+    ca_from_secret,
+    credentials_from_secret,
+    onedev_token_from_secret,
+)
+from ..adapters.github import GitHub
+from ..adapters.onedev import OneDev
+from ..api.mirror import RepositoryMirror
+from ..api.server import OneDevServer
+from ..engine.ports import Clock, Cluster, SourceConnection, TargetConnection
+
+_LIMIT = 64
+
+
+@dataclass
+class Connections:
+    """`ports.Connections`. At most 64 of either kind are kept open; the longest unused one is closed."""
+
+    cluster: Cluster
+    clock: Clock
+    _open: "OrderedDict[Hashable, GitHub | OneDev]" = field(default_factory=OrderedDict)
+    _closing: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def source(self, mirror: RepositoryMirror) -> SourceConnection:
+        spec, namespace = mirror.spec.source, mirror.metadata.namespace
+        credentials: Credentials = Anonymous()
+        ca = None
+        if spec.secret_ref is not None:
+            data = await self.cluster.read_secret(namespace, spec.secret_ref.name)
+            credentials = credentials_from_secret(spec.secret_ref.name, data)
+            ca = ca_from_secret(spec.secret_ref.name, data)
+        key = ("source", spec.api_url, credentials, ca)
+        kept = self._open.get(key)
+        api = kept if isinstance(kept, GitHub) else GitHub(spec.api_url, credentials, ca, clock=self.clock.now)
+        self._keep(key, api)
+        return SourceConnection(api, ca)
+
+    async def target(self, server: OneDevServer) -> TargetConnection:
+        name = server.spec.secret_ref.name
+        data = await self.cluster.read_secret(server.metadata.namespace, name)
+        token, ca = onedev_token_from_secret(name, data), ca_from_secret(name, data)
+        key = ("target", server.spec.url, token, ca)
+        kept = self._open.get(key)
+        api = kept if isinstance(kept, OneDev) else OneDev(server.spec.url, token, ca)
+        self._keep(key, api)
+        return TargetConnection(api, token, ca)
+
+    def _keep(self, key: Hashable, api: GitHub | OneDev) -> None:
+        self._open[key] = api
+        self._open.move_to_end(key)
+        if len(self._open) > _LIMIT:
+            _, oldest = self._open.popitem(last=False)
+            task = asyncio.create_task(oldest.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        for api in self._open.values():
+            await api.close()
+        self._open.clear()

@@ -1,0 +1,151 @@
+"""A run as the cluster shows it: one Job with its pod, read into a plain value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..api import duration, names
+from ..api.conditions import Reason
+from ..api.errors import Retry, Stalled, SyncError
+from ..api.report import ExitCode, Outcome, Report, TaskReport
+
+Body = Mapping[str, Any]
+
+# Reasons that a worker reports and that no retry mends.
+_PERMANENT = frozenset(
+    (
+        Reason.SOURCE_AUTHENTICATION_FAILED,
+        Reason.TARGET_AUTHENTICATION_FAILED,
+        Reason.TARGET_NOT_PERMITTED,
+        Reason.TARGET_NOT_OURS,
+        Reason.NOT_SUPPORTED,
+    )
+)
+
+_BY_EXIT_CODE: Mapping[int, Reason] = {
+    ExitCode.SOURCE_AUTHENTICATION: Reason.SOURCE_AUTHENTICATION_FAILED,
+    ExitCode.SOURCE_GONE: Reason.PRIVATE_OR_GONE,
+    ExitCode.SOURCE_BLOCKED: Reason.BLOCKED,
+    ExitCode.TARGET_AUTHENTICATION: Reason.TARGET_AUTHENTICATION_FAILED,
+    ExitCode.TARGET_REFUSED: Reason.TARGET_REFUSED,
+}
+
+# What the kubelet says of a container that can't start; most pass when a person mends the cause, so none is final.
+_CANNOT_START = frozenset(
+    (
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """`ended` is told by the pod, some 2 s before the Job tells it, or by the Job where the pod is gone.
+
+    `exit_code` and `termination` (message, then the kubelet's reason) are the worker container's; `job_reason` is the
+    failed Job's, such as DeadlineExceeded; `waiting` is why a container has not started, or empty.
+    """
+
+    job: str
+    namespace: str
+    run: str
+    started_at: datetime
+    ended: bool
+    succeeded: bool = False
+    exit_code: int | None = None
+    report: Report | None = None
+    container_reason: str = ""
+    pod_reason: str = ""
+    pod_message: str = ""
+    job_reason: str = ""
+    waiting: str = ""
+    cannot_start: bool = False
+    pod: str = ""
+
+    @property
+    def log_command(self) -> str:
+        return f"kubectl logs -n {self.namespace} job/{self.job}"
+
+
+def read_run(job: Body, pod: Body | None) -> Run:
+    metadata, status = job["metadata"], job.get("status") or {}
+    verdict = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    failed = verdict.get("Failed") or verdict.get("FailureTarget")
+    pod_status = (pod or {}).get("status") or {}
+    container: Body = next(iter(pod_status.get("containerStatuses") or ()), {})
+    state = container.get("state") or {}
+    terminated, waiting = state.get("terminated"), state.get("waiting") or {}
+    pod_ended = terminated is not None or pod_status.get("phase") in ("Succeeded", "Failed")
+    blocked = waiting.get("reason") if waiting.get("reason") in _CANNOT_START else ""
+    return Run(
+        job=metadata["name"],
+        namespace=metadata["namespace"],
+        run=(metadata.get("labels") or {}).get(names.RUN, ""),
+        started_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        ended=pod_ended or failed is not None or "Complete" in verdict,
+        succeeded=(terminated or {}).get("exitCode") == 0 or "Complete" in verdict,
+        exit_code=(terminated or {}).get("exitCode"),
+        report=Report.from_json((terminated or {}).get("message")),
+        container_reason=(terminated or {}).get("reason") or "",
+        pod_reason=pod_status.get("reason") or "",
+        pod_message=pod_status.get("message") or "",
+        job_reason=(failed or {}).get("reason") or "",
+        waiting=f"{blocked}: {waiting.get('message') or 'no message'}" if blocked else _unscheduled(pod_status),
+        cannot_start=bool(blocked),
+        pod=((pod or {}).get("metadata") or {}).get("name", ""),
+    )
+
+
+def _unscheduled(pod_status: Body) -> str:
+    for condition in pod_status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"{condition.get('reason', 'Unschedulable')}: {condition.get('message', '')}"
+    return ""
+
+
+def result(run: Run, key: str, timeout: timedelta) -> TaskReport | SyncError:
+    """What a run that ended brought for one mirror: its report, or the failure with its policy."""
+    task = run.report.of(key) if run.report else None
+    if task is not None and task.outcome is not Outcome.FAILED:
+        return task
+    if task is not None:
+        return (Stalled if task.reason in _PERMANENT else Retry)(task.reason, task.message or f"See {run.log_command}")
+    return _without_report(run, timeout)
+
+
+def _without_report(run: Run, timeout: timedelta) -> SyncError:
+    if run.job_reason == "DeadlineExceeded":
+        return Retry(
+            Reason.TIMED_OUT,
+            f"The run did not end within spec.timeout ({duration.show(timeout)}). "
+            f"Raise it if the repository is large. See {run.log_command}",
+        )
+    if run.container_reason == "OOMKilled" or (run.exit_code == 137 and not run.pod_reason):
+        return Retry(
+            Reason.OUT_OF_MEMORY,
+            "The worker was ended at its memory limit. Raise the chart's worker.resources.limits.memory.",
+        )
+    if run.pod_reason == "Evicted":
+        return Retry(
+            Reason.OUT_OF_SPACE,
+            f"The worker's pod was evicted: {run.pod_message} Raise the chart's worker.scratchSizeLimit.",
+        )
+    reason = _BY_EXIT_CODE.get(run.exit_code or 0)
+    if reason is not None:
+        return (Stalled if reason in _PERMANENT else Retry)(reason, f"The worker left no report. See {run.log_command}")
+    if run.exit_code is None:
+        return Retry(
+            Reason.RUN_LOST,
+            f"The run ended without a trace of its pod ({run.job_reason or run.pod_reason or 'deleted'}).",
+        )
+    return Retry(
+        Reason.WORKER_FAILED, f"The worker ended with exit code {run.exit_code} and no report. See {run.log_command}"
+    )

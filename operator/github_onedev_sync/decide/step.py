@@ -1,0 +1,91 @@
+"""The first question of a reconcile: which step does a mirror need now? Asked before any I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..api.conditions import ConditionType
+from ..api.mirror import RepositoryMirror
+from .run import Run
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Nothing to do until then; None: until somebody changes something."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class SayNothingYet:
+    """A mirror that was suspended before it was ever looked at says so once."""
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A run is under way."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Collect:
+    """A run has ended, and status does not say so yet."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Discard:
+    """A run has ended well, and status says so: its Job may go. A failed one stays for its log until its TTL."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Status tells of a run whose Job is not to be seen."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """Compare source and target. `asked` is the token of the request, where a person or webhook asked."""
+
+    asked: str | None = None
+
+
+Step = Rest | SayNothingYet | Follow | Collect | Discard | Lost | Look
+
+
+def next_step(mirror: RepositoryMirror, run: Run | None, due: datetime | None, now: datetime) -> Step:
+    """`due` is when this process planned to look next, None where it has not yet."""
+    status = mirror.status
+    if run is not None:
+        if not run.ended:
+            return Follow(run)
+        last = status.last_run
+        if last is None or last.job != run.job or last.outcome is None:
+            return Collect(run)
+        if run.succeeded:
+            return Discard(run)
+    elif status.last_run is not None and status.last_run.outcome is None:
+        return Lost(status.last_run.job)
+    if mirror.spec.suspend:
+        return Rest(None) if status.conditions else SayNothingYet()
+    if mirror.requested is not None or not attempted(mirror) or approves_something_new(mirror):
+        return Look(mirror.requested)
+    when = due or status.next_sync_time
+    return Rest(when) if when is not None and when > now else Look()
+
+
+def attempted(mirror: RepositoryMirror) -> bool:
+    """Whether this generation was tried, with whatever outcome."""
+    ready = mirror.status.condition(ConditionType.READY)
+    return ready is not None and ready.observed_generation == mirror.metadata.generation
+
+
+def approves_something_new(mirror: RepositoryMirror) -> bool:
+    """Whether a waiting condition shows just what the `approve` annotation says."""
+    ready = mirror.status.condition(ConditionType.READY)
+    return bool(mirror.approved) and ready is not None and ready.status != "True" and mirror.approved in ready.message

@@ -1,0 +1,162 @@
+"""The engine: watches feed it keys, a few workers take them off the queue, reconcilers do the rest."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..api.errors import ClusterRefused, ClusterUnavailable
+from ..api.mirror import RepositoryMirror
+from ..api.server import OneDevServer
+from ..api.starred import StarredReposSync
+from ..observability.logs import event
+from ..observability.metrics import Metrics
+from .mirrors import MirrorReconciler
+from .ports import Body, Clock
+from .queue import DelayQueue, Priority
+from .removal import Remover
+from .servers import ServerReconciler
+from .slots import Slots
+from .store import Store, server_of
+from .syncs import SyncReconciler
+
+log = logging.getLogger(__name__)
+
+MIRROR, SERVER, SYNC = "mirror", "server", "sync"
+
+_RETRY = 5.0
+# Many mirrors change together; their server's counts are written once for all of them.
+_COUNT_DELAY = 2.0
+
+
+@dataclass
+class Engine:
+    """`workers` reconciles go on at once; a key is never in two of them."""
+
+    clock: Clock
+    store: Store
+    queue: DelayQueue
+    slots: Slots
+    remover: Remover
+    mirrors: MirrorReconciler
+    servers: ServerReconciler
+    syncs: SyncReconciler
+    metrics: Metrics
+    workers: int = 8
+    progress: float = field(default=0.0)
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        self.progress = self.clock.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            async with self.queue.next() as item:
+                kind, _, key = item.partition(":")
+                due = await self._reconcile(kind, key)
+                self.progress = self.clock.monotonic()
+            if due is not None:
+                self.queue.add(item, (due - self.clock.now()).total_seconds())
+            for waiting, priority in self.slots.next_in_line():
+                self.queue.add(f"{MIRROR}:{waiting}", priority=priority)
+
+    def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler:
+        match kind:
+            case "mirror":
+                return self.mirrors
+            case "server":
+                return self.servers
+            case _:
+                return self.syncs
+
+    async def _reconcile(self, kind: str, key: str) -> datetime | None:
+        """One reconcile; no failure of it may end the process."""
+        with self.metrics.reconcile(kind) as outcome:
+            try:
+                return await self._reconciler(kind).reconcile(key)
+            except ClusterUnavailable as error:
+                outcome("cluster_unavailable")
+                event(log, "cluster unavailable", level=logging.WARNING, kind=kind, key=key, message=str(error))
+            except ClusterRefused as error:
+                outcome("cluster_refused")
+                event(log, "cluster refused", level=logging.ERROR, kind=kind, key=key, message=str(error))
+            except Exception:
+                outcome("bug")
+                log.exception("reconcile failed by a bug", extra={"fields": {"kind": kind, "key": key}})
+        self.queue.add(f"{kind}:{key}", _RETRY)
+        return None
+
+    # What the watches tell.
+
+    def mirror_seen(self, mirror: RepositoryMirror) -> None:
+        known = self.store.mirrors.get(mirror.key)
+        self.store.put_mirror(mirror)
+        asked = mirror.requested is not None
+        if known is None or known.status.conditions != mirror.status.conditions:
+            self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
+        if known is None or _moved(known, mirror):
+            first = Priority.FIRST if mirror.status.last_sync_time is None else Priority.ROUTINE
+            self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.ASKED if asked else first)
+
+    def mirror_gone(self, mirror: RepositoryMirror) -> None:
+        self.store.drop_mirror(mirror.key)
+        self.slots.leave(mirror.key)
+        self.remover.forget(mirror.metadata.uid)
+        self.queue.add(f"{MIRROR}:{mirror.key}")
+        self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
+
+    def server_seen(self, server: OneDevServer) -> None:
+        known = self.store.servers.get(server.key)
+        self.store.servers[server.key] = server
+        if known is None or known.metadata.generation != server.metadata.generation or _asked(known, server):
+            self.queue.add(f"{SERVER}:{server.key}")
+        if known is None or known.status.conditions != server.status.conditions or known.spec != server.spec:
+            self._wake_mirrors(server.key)
+
+    def server_gone(self, server: OneDevServer) -> None:
+        self.store.servers.pop(server.key, None)
+        self._wake_mirrors(server.key)
+
+    def _wake_mirrors(self, server_key: str) -> None:
+        """Those that wait for their server, or shall learn that it is gone, look again."""
+        for mirror in self.store.mirrors_on(server_key):
+            self.mirrors.server_changed(mirror)
+            self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.CHANGED)
+
+    def sync_seen(self, sync: StarredReposSync) -> None:
+        self.store.syncs[sync.key] = sync
+        self.queue.add(f"{SYNC}:{sync.key}")
+
+    def sync_gone(self, sync: StarredReposSync) -> None:
+        self.store.syncs.pop(sync.key, None)
+
+    def job_seen(self, job: Body, gone: bool) -> None:
+        (self.store.drop_job if gone else self.store.put_job)(job)
+        self._run_changed(job)
+
+    def pod_seen(self, pod: Body, gone: bool) -> None:
+        (self.store.drop_pod if gone else self.store.put_pod)(pod)
+        self._run_changed(pod)
+
+    def _run_changed(self, body: Body) -> None:
+        key = self.store.mirror_of_run(body)
+        if key is not None:
+            self.queue.add(f"{MIRROR}:{key}", priority=Priority.CHANGED)
+
+
+def _moved(known: RepositoryMirror, mirror: RepositoryMirror) -> bool:
+    """Anything but our own status write."""
+    before, after = known.metadata, mirror.metadata
+    return (before.generation, before.annotations, before.deletion_timestamp, before.uid) != (
+        after.generation,
+        after.annotations,
+        after.deletion_timestamp,
+        after.uid,
+    )
+
+
+def _asked(known: OneDevServer, server: OneDevServer) -> bool:
+    return known.metadata.annotations != server.metadata.annotations

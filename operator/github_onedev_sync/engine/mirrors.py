@@ -1,0 +1,203 @@
+"""Reconciling a RepositoryMirror: one step at a time, each ending in at most one status write."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ..api.conditions import ConditionType, Reason
+from ..api.errors import Retry, SyncError
+from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
+from ..api.refs import BRANCHES
+from ..api.report import Outcome
+from ..decide import status as say
+from ..decide.compare import needs_run
+from ..decide.run import Run, result
+from ..decide.schedule import after_restart, next_interval
+from ..decide.step import Collect, Discard, Follow, Look, Lost, Rest, SayNothingYet, Step, attempted, next_step
+from ..observability.logs import event
+from ..observability.metrics import Metrics
+from .launch import Launcher, NoSlot
+from .look import Looker, Sight
+from .ports import Clock, Cluster
+from .queue import Priority
+from .recorder import Recorder
+from .removal import Remover
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+# A run is told by its pod; this is for a pod that nobody tells of.
+_FOLLOW = timedelta(seconds=60)
+# How long an image that can't be pulled, and the like, may go on before the run is given up.
+_START_LIMIT = timedelta(minutes=2)
+
+
+@dataclass
+class MirrorReconciler:
+    clock: Clock
+    store: Store
+    cluster: Cluster
+    looker: Looker
+    launcher: Launcher
+    remover: Remover
+    recorder: Recorder
+    metrics: Metrics
+    _due: dict[str, datetime | None] = field(default_factory=dict)
+
+    async def reconcile(self, key: str) -> datetime | None:
+        """Does the step that is due; returns when to come back, or None to wait for a change."""
+        mirror = self.store.mirrors.get(key)
+        if mirror is None:
+            self._due.pop(key, None)
+            return None
+        if mirror.metadata.deletion_timestamp is not None:
+            return await self.remover.remove(mirror)
+        now = self.clock.now()
+        run = self.store.run_of(mirror)
+        step = next_step(mirror, run, self._due_of(mirror, now), now)
+        return await self._take(mirror, step, now)
+
+    def _due_of(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
+        """What this process planned; at first sight, what passed while nobody watched is spread over a while."""
+        if mirror.key not in self._due:
+            planned = mirror.status.next_sync_time
+            passed = planned is not None and planned < now
+            self._due[mirror.key] = after_restart(mirror.metadata.uid, mirror.spec.interval, now) if passed else None
+        return self._due[mirror.key]
+
+    def server_changed(self, mirror: RepositoryMirror) -> None:
+        """A mirror that waits for its server need not wait for its time."""
+        reason = mirror.status.condition(ConditionType.READY)
+        if reason is not None and reason.reason in (Reason.SERVER_NOT_READY, Reason.SERVER_NOT_FOUND):
+            self._due[mirror.key] = self.clock.now()
+
+    async def _take(self, mirror: RepositoryMirror, step: Step, now: datetime) -> datetime | None:
+        match step:
+            case Rest(until):
+                return until
+            case SayNothingYet():
+                return await self._write(mirror, say.suspended_before_first(mirror, now), None)
+            case Follow(run):
+                return await self._follow(mirror, run, now)
+            case Collect(run):
+                return await self._collect(mirror, run, now)
+            case Discard(run):
+                await self.launcher.discard(mirror, run)
+                return now
+            case Lost(job):
+                return await self._lost(mirror, job, now)
+            case Look(asked):
+                return await self._look(mirror, asked, now)
+
+    async def _look(self, mirror: RepositoryMirror, asked: str | None, now: datetime) -> datetime | None:
+        priority = _priority(mirror, asked)
+        if mirror.status.last_sync_time is None and self.launcher.full(mirror):
+            return await self._wait_for_slot(mirror, priority, now)
+        try:
+            thorough = asked is not None or not attempted(mirror) or mirror.status.failures > 0
+            sight = await self.looker.look(mirror, thorough)
+            if not sight.fresh and not sight.comparison.equal:
+                sight = await self.looker.look(mirror, thorough=True)
+            if self._settled(mirror, sight):
+                return await self._write(mirror, say.unchanged(mirror, asked), self._next(mirror, now))
+            if not sight.comparison.differences:
+                return await self._equal(mirror, sight, asked, now)
+            job, target = await self.launcher.launch(mirror, sight)
+        except NoSlot:
+            return await self._wait_for_slot(mirror, priority, now)
+        except SyncError as error:
+            return await self._failed(mirror, error, now, None, asked)
+        event(log, "reconcile", mirror=mirror.key, decision="StartJob", reason=asked or priority.name.lower(), job=job)
+        after = say.started(mirror, now, job, sight.repository, target, asked)
+        return await self._write(mirror, after, now + mirror.spec.timeout + _FOLLOW)
+
+    def _settled(self, mirror: RepositoryMirror, sight: Sight) -> bool:
+        """Something differs, but only what the last run already told and nothing can be done about."""
+        known = attempted(mirror) and sight.project is not None
+        return known and bool(sight.comparison.differences) and not needs_run(mirror, sight.comparison)
+
+    async def _equal(self, mirror: RepositoryMirror, sight: Sight, asked: str | None, now: datetime) -> datetime | None:
+        """No ref to move: at most a project to make for an empty repository, or OneDev's HEAD to set."""
+        project = sight.project or await self.launcher.provision(mirror, sight)
+        if sight.comparison.head_differs and sight.comparison.source.head is not None:
+            await sight.target.api.set_default_branch(project, sight.comparison.source.head.removeprefix(BRANCHES))
+        repository = sight.repository if sight.fresh else None
+        after = say.equal(mirror, sight.comparison, now, asked, repository, sight.target_status(project))
+        return await self._write(mirror, after, self._next(mirror, now))
+
+    def _next(self, mirror: RepositoryMirror, now: datetime) -> datetime:
+        due = self._due[mirror.key] = next_interval(mirror.metadata.uid, mirror.spec.interval, now)
+        return due
+
+    async def _wait_for_slot(self, mirror: RepositoryMirror, priority: Priority, now: datetime) -> datetime | None:
+        event(log, "reconcile", level=logging.DEBUG, mirror=mirror.key, decision="WaitForSlot")
+        due = await self._write(mirror, say.waiting_for_slot(mirror, now), now + _FOLLOW)
+        self.launcher.slots.park(mirror.key, priority)
+        return due
+
+    async def _follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
+        if run.cannot_start and now - run.started_at > _START_LIMIT:
+            await self.launcher.discard(mirror, run)
+            error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.waiting}")
+            return await self._failed(mirror, error, now, run, None)
+        return await self._write(mirror, say.following(mirror, run, now), now + _FOLLOW)
+
+    async def _collect(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
+        outcome = result(run, mirror.key, mirror.spec.timeout)
+        if isinstance(outcome, SyncError):
+            return await self._failed(mirror, outcome, now, run, None)
+        event(log, "reconcile", mirror=mirror.key, run=run.run, decision="Collect", outcome=outcome.outcome)
+        self.metrics.run_ended(outcome.outcome, outcome.reason, outcome.seconds, outcome.bytes)
+        after = say.collected(mirror, run, outcome, now)
+        due = await self._write(mirror, after, after.next_sync_time)
+        self._due[mirror.key] = None
+        if outcome.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
+            await self.launcher.discard(mirror, run)
+        return due
+
+    async def _lost(self, mirror: RepositoryMirror, job: str, now: datetime) -> datetime | None:
+        found = await self.cluster.read_job(mirror.metadata.namespace, job)
+        if found is not None:
+            self.store.put_job(found)
+            return now
+        error = Retry(
+            Reason.RUN_LOST, f"Job {job} was deleted before it could report. Nothing is lost: it is run again"
+        )
+        return await self._failed(mirror, error, now, None, None)
+
+    async def _failed(
+        self, mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
+    ) -> datetime | None:
+        after = say.failed(mirror, error, now, run, asked)
+        event(
+            log,
+            "reconcile",
+            level=logging.WARNING,
+            mirror=mirror.key,
+            run=run.run if run else None,
+            decision=type(error).__name__,
+            reason=error.reason,
+            message=error.message,
+        )
+        if run is not None:
+            self.metrics.run_ended(Outcome.FAILED, error.reason, (now - run.started_at).total_seconds(), 0)
+        if run is not None and mirror.status.last_sync_time is None:
+            after = await self.remover.withdraw(mirror, after)
+        self._due[mirror.key] = None
+        return await self._write(mirror, after, after.next_sync_time)
+
+    async def _write(self, mirror: RepositoryMirror, after: MirrorStatus, due: datetime | None) -> datetime | None:
+        """Writes what differs, if anything does, tells of a transition, and passes `due` on."""
+        self.launcher.slots.leave(mirror.key)
+        written = await self.recorder.write(PLURAL, mirror, after)
+        if written is None:
+            return self.clock.now() + timedelta(seconds=1)
+        if written:
+            self.store.put_mirror(RepositoryMirror.read(written))
+        return due
+
+
+def _priority(mirror: RepositoryMirror, asked: str | None) -> Priority:
+    if asked is not None:
+        return Priority.ASKED
+    return Priority.FIRST if mirror.status.last_sync_time is None else Priority.CHANGED

@@ -1,0 +1,100 @@
+"""What the watches told, by key: a cache that is never the truth and can be thrown away at any time."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..api import names
+from ..api.mirror import RepositoryMirror
+from ..api.server import OneDevServer
+from ..api.starred import StarredReposSync
+from ..decide.run import Run, read_run
+
+Body = Mapping[str, Any]
+
+
+@dataclass
+class Store:
+    """Mirrors, servers and syncs by `namespace/name`; Jobs and pods by the mirror they work for."""
+
+    mirrors: dict[str, RepositoryMirror] = field(default_factory=dict)
+    servers: dict[str, OneDevServer] = field(default_factory=dict)
+    syncs: dict[str, StarredReposSync] = field(default_factory=dict)
+    _jobs: dict[str, dict[str, Body]] = field(default_factory=dict)
+    _pods: dict[str, Body] = field(default_factory=dict)
+    _mirror_by_uid: dict[str, str] = field(default_factory=dict)
+
+    def put_mirror(self, mirror: RepositoryMirror) -> None:
+        """Keeps the newer of what is known and what is told: our own write can be ahead of the watch."""
+        known = self.mirrors.get(mirror.key)
+        if known is not None and known.metadata.uid == mirror.metadata.uid and _newer(known, mirror):
+            return
+        self.mirrors[mirror.key] = mirror
+        self._mirror_by_uid[mirror.metadata.uid] = mirror.key
+
+    def drop_mirror(self, key: str) -> None:
+        mirror = self.mirrors.pop(key, None)
+        if mirror is not None:
+            self._mirror_by_uid.pop(mirror.metadata.uid, None)
+
+    def mirror_of_run(self, body: Body) -> str | None:
+        """The key of the mirror that a Job or pod works for."""
+        return self._mirror_by_uid.get(_label(body, names.MIRROR_UID))
+
+    def mirrors_on(self, server_key: str) -> Iterator[RepositoryMirror]:
+        return (mirror for mirror in list(self.mirrors.values()) if server_of(mirror) == server_key)
+
+    def put_job(self, job: Body) -> None:
+        self._jobs.setdefault(_label(job, names.MIRROR_UID), {})[job["metadata"]["name"]] = job
+
+    def drop_job(self, job: Body) -> None:
+        self._jobs.get(_label(job, names.MIRROR_UID), {}).pop(job["metadata"]["name"], None)
+
+    def forget_job(self, name: str, mirror_uid: str) -> None:
+        self._jobs.get(mirror_uid, {}).pop(name, None)
+
+    def put_pod(self, pod: Body) -> None:
+        self._pods[_job_of(pod)] = pod
+
+    def drop_pod(self, pod: Body) -> None:
+        self._pods.pop(_job_of(pod), None)
+
+    def run_of(self, mirror: RepositoryMirror) -> Run | None:
+        """The mirror's newest run that the cluster still shows."""
+        jobs = [job for job in self._jobs.get(mirror.metadata.uid, {}).values() if not _deleted(job)]
+        if not jobs:
+            return None
+        job = max(jobs, key=lambda body: (body["metadata"]["creationTimestamp"], body["metadata"]["name"]))
+        return read_run(job, self._pods.get(job["metadata"]["uid"]))
+
+    def live_runs(self) -> Iterator[tuple[str, str]]:
+        """(mirror's uid, server's uid) of every Job that still holds a slot."""
+        for uid, jobs in self._jobs.items():
+            for job in jobs.values():
+                if not _deleted(job) and not read_run(job, self._pods.get(job["metadata"]["uid"])).ended:
+                    yield uid, _label(job, names.SERVER_UID)
+
+
+def server_of(mirror: RepositoryMirror) -> str:
+    """The key of the OneDevServer that a mirror writes to."""
+    return f"{mirror.metadata.namespace}/{mirror.spec.target.server_ref.name}"
+
+
+def _newer(known: RepositoryMirror, told: RepositoryMirror) -> bool:
+    """Kubernetes 1.35 made the order of resource versions of one resource official (KEP-5504)."""
+    ours, theirs = known.metadata.resource_version, told.metadata.resource_version
+    return ours.isdecimal() and theirs.isdecimal() and int(ours) > int(theirs)
+
+
+def _label(body: Body, label: str) -> str:
+    return str((body["metadata"].get("labels") or {}).get(label, ""))
+
+
+def _deleted(body: Body) -> bool:
+    return bool(body["metadata"].get("deletionTimestamp"))
+
+
+def _job_of(pod: Body) -> str:
+    """The uid of the Job that owns a pod."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner.get("kind") == "Job"), "")

@@ -1,0 +1,1 @@
+"""How a process is watched: its log, its metrics, its health endpoints."""

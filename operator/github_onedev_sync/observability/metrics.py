@@ -1,0 +1,78 @@
+"""What Prometheus can read of the controller. The table in docs/metrics.md names the same series."""
+
+import time
+from collections import Counter as Count
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+PREFIX = "github_onedev_sync"
+
+
+@dataclass
+class Metrics:
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.reconciles = Counter(
+            f"{PREFIX}_reconcile", "Reconciles by kind and result", ("kind", "result"), registry=self.registry
+        )
+        self.reconcile_seconds = Histogram(
+            f"{PREFIX}_reconcile_duration_seconds", "How long a reconcile took", ("kind",), registry=self.registry
+        )
+        self.runs = Counter(
+            f"{PREFIX}_runs", "Ended runs by outcome and reason", ("outcome", "reason"), registry=self.registry
+        )
+        self.run_seconds = Histogram(
+            f"{PREFIX}_run_duration_seconds",
+            "How long runs took, as their workers tell",
+            buckets=(1, 2, 5, 10, 30, 60, 300, 900, 3600),
+            registry=self.registry,
+        )
+        self.bytes = Counter(f"{PREFIX}_received_bytes", "Pack data received from sources", registry=self.registry)
+
+    def run_ended(self, outcome: str, reason: str, seconds: float, received: int) -> None:
+        self.runs.labels(outcome, reason).inc()
+        self.run_seconds.observe(seconds)
+        self.bytes.inc(received)
+
+    @contextmanager
+    def reconcile(self, kind: str) -> Iterator[Callable[[str], None]]:
+        """Times one reconcile; call what it yields with a result other than `ok`."""
+        result = ["ok"]
+        started = time.perf_counter()
+        try:
+            yield lambda word: result.__setitem__(0, word)
+        finally:
+            self.reconciles.labels(kind, result[0]).inc()
+            self.reconcile_seconds.labels(kind).observe(time.perf_counter() - started)
+
+
+@dataclass
+class Gauges(Collector):
+    """Read when scraped: what waits, what runs, and how the resources stand."""
+
+    queue_depth: Callable[[], int]
+    queue_oldest: Callable[[], float]
+    active: Callable[[], int]
+    waiting: Callable[[], int]
+    resources: Callable[[], Iterable[tuple[str, str, str]]]
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, value in (
+            ("workqueue_depth", "Keys that are due and wait for a worker", self.queue_depth),
+            ("workqueue_oldest_seconds", "How long the longest-waiting of them has been due", self.queue_oldest),
+            ("active_jobs", "Runs that hold a slot", self.active),
+            ("waiting_for_slot", "Mirrors that stand in line for a slot", self.waiting),
+        ):
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value())
+        resources = GaugeMetricFamily(
+            f"{PREFIX}_resources", "Resources by kind and Ready condition", labels=("kind", "ready", "reason")
+        )
+        for labels, count in Count(self.resources()).items():
+            resources.add_metric(labels, count)
+        yield resources
