@@ -244,6 +244,6 @@ GOOD_ROWS: tuple[Row, ...] = (
                 "pushedWithin": "8760h",
             }
         },
-    ),  # fmt: skip
+    ),
     stars("template", {"template": {"target": {"serverRef": {"name": "default"}}, "lfs": False, "interval": "1h"}}),
 )
