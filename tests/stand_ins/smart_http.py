@@ -38,20 +38,20 @@ async def advertise(
     line = f"# service={service}\n".encode()
     parts = [b"%04x" % (len(line) + 4), line, b"0000"]
 
-    async def nothing() -> AsyncIterator[bytes]:
-        for piece in ():
-            yield piece
-
     async def collect(piece: bytes) -> None:
         parts.append(piece)
 
     await processes.stream(
         command(service, repository, "--advertise-refs"),
         environment(settings, protocol(request)),
-        nothing(),
+        _nothing(),
         collect,
     )
     return b"".join(parts)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 async def inflated(request: web.BaseRequest, idle: float | None = None) -> AsyncIterator[bytes]:

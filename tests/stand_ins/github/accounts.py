@@ -131,7 +131,9 @@ class Accounts:
         # A token alone in the user's place works as well.
         return self.of_token(user if password in ("", "x-oauth-basic") else password)
 
-    def add_app(self, app_id: str, public_key: str, installation_id: int, repositories: list[str] | None = None) -> None:
+    def add_app(
+        self, app_id: str, public_key: str, installation_id: int, repositories: list[str] | None = None
+    ) -> None:
         """public_key: PEM of the RSA key that verifies the App's JWTs."""
         self._apps[app_id] = public_key
         self._installations[installation_id] = Installation(app_id, _names(repositories))
@@ -142,7 +144,7 @@ class Accounts:
         installation = self._installations.get(installation_id)
         if installation is None or installation.app_id != app_id:
             return None
-        token = "ghs_" + secrets.token_urlsafe(INSTALLATION_TOKEN_LENGTH)[: INSTALLATION_TOKEN_LENGTH]
+        token = "ghs_" + secrets.token_urlsafe(INSTALLATION_TOKEN_LENGTH)[:INSTALLATION_TOKEN_LENGTH]
         expires = datetime.now(UTC) + timedelta(hours=1)
         self._tokens[token] = Caller(None, installation_id, installation.repositories, expires.timestamp())
         return {
@@ -162,8 +164,10 @@ class Accounts:
                 raise BadAppToken("Integration not found")
             claims = jwt.decode(token, self._apps[issuer], algorithms=["RS256"], options={"verify_iss": False})
         except jwt.ExpiredSignatureError as error:
-            raise BadAppToken("'Expiration time' claim ('exp') must be a numeric value representing the future time"
-                              " at which the assertion expires") from error
+            raise BadAppToken(
+                "'Expiration time' claim ('exp') must be a numeric value representing the future time"
+                " at which the assertion expires"
+            ) from error
         except jwt.PyJWTError as error:
             raise BadAppToken("A JSON web token could not be decoded") from error
         if claims.get("exp", 0) > time.time() + 600 + 5:

@@ -46,19 +46,82 @@ def user(login: str, api: str, web: str) -> dict[str, Any]:
     }
 
 
-_LINKS = (
-    "forks keys{/key_id} collaborators{/collaborator} teams hooks issues/events{/number} events assignees{/user} "
-    "branches{/branch} tags git/blobs{/sha} git/tags{/sha} git/refs{/sha} git/trees{/sha} statuses/{sha} languages "
-    "stargazers contributors subscribers subscription commits{/sha} git/commits{/sha} comments{/number} "
-    "issues/comments{/number} contents/{+path} compare/{base}...{head} merges {archive_format}{/ref} downloads "
-    "issues{/number} pulls{/number} milestones{/number} notifications{?since,all,participating} labels{/name} "
-    "releases{/id} deployments"
-).split()
-_LINK_NAMES = (
-    "forks keys collaborators teams hooks issue_events events assignees branches tags blobs git_tags git_refs trees "
-    "statuses languages stargazers contributors subscribers subscription commits git_commits comments issue_comment "
-    "contents compare merges archive downloads issues pulls milestones notifications labels releases deployments"
-).split()
+_LINKS = [
+    "forks",
+    "keys{/key_id}",
+    "collaborators{/collaborator}",
+    "teams",
+    "hooks",
+    "issues/events{/number}",
+    "events",
+    "assignees{/user}",
+    "branches{/branch}",
+    "tags",
+    "git/blobs{/sha}",
+    "git/tags{/sha}",
+    "git/refs{/sha}",
+    "git/trees{/sha}",
+    "statuses/{sha}",
+    "languages",
+    "stargazers",
+    "contributors",
+    "subscribers",
+    "subscription",
+    "commits{/sha}",
+    "git/commits{/sha}",
+    "comments{/number}",
+    "issues/comments{/number}",
+    "contents/{+path}",
+    "compare/{base}...{head}",
+    "merges",
+    "{archive_format}{/ref}",
+    "downloads",
+    "issues{/number}",
+    "pulls{/number}",
+    "milestones{/number}",
+    "notifications{?since,all,participating}",
+    "labels{/name}",
+    "releases{/id}",
+    "deployments",
+]
+_LINK_NAMES = [
+    "forks",
+    "keys",
+    "collaborators",
+    "teams",
+    "hooks",
+    "issue_events",
+    "events",
+    "assignees",
+    "branches",
+    "tags",
+    "blobs",
+    "git_tags",
+    "git_refs",
+    "trees",
+    "statuses",
+    "languages",
+    "stargazers",
+    "contributors",
+    "subscribers",
+    "subscription",
+    "commits",
+    "git_commits",
+    "comments",
+    "issue_comment",
+    "contents",
+    "compare",
+    "merges",
+    "archive",
+    "downloads",
+    "issues",
+    "pulls",
+    "milestones",
+    "notifications",
+    "labels",
+    "releases",
+    "deployments",
+]
 
 
 def repository(found: Repository, api: str, web: str, *, signed_in: bool, full: bool = True) -> dict[str, Any]:

@@ -74,7 +74,9 @@ class GitEndpoint:
             reason = found.metadata.block_reason.upper()
             return text(403, f"Repository unavailable due to {reason} takedown.\n")
         if found.metadata.disabled:
-            return text(403, f"Repository '{found.full_name}' is disabled.\nPlease ask the owner to check their account.\n")
+            return text(
+                403, f"Repository '{found.full_name}' is disabled.\nPlease ask the owner to check their account.\n"
+            )
         if service == "git-receive-pack":
             who = caller.login if caller and caller.login else "app"
             return text(403, f"Permission to {found.full_name}.git denied to {who}.")

@@ -23,11 +23,28 @@ class Steering(StandIn):
     rest: RestApi
 
     def actions(self) -> dict[str, Action]:
-        names = (
-            "create_repository rename_repository delete_repository recreate_repository set_metadata "
-            "set_default_branch commit force_push create_branch delete_branch create_tag delete_tag refs "
-            "add_token revoke_token add_app exhaust_limit secondary_limit star unstar"
-        ).split()
+        names = [
+            "create_repository",
+            "rename_repository",
+            "delete_repository",
+            "recreate_repository",
+            "set_metadata",
+            "set_default_branch",
+            "commit",
+            "force_push",
+            "create_branch",
+            "delete_branch",
+            "create_tag",
+            "delete_tag",
+            "refs",
+            "add_token",
+            "revoke_token",
+            "add_app",
+            "exhaust_limit",
+            "secondary_limit",
+            "star",
+            "unstar",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def _repository(self, repository: str) -> Repository:
@@ -118,7 +135,9 @@ class Steering(StandIn):
         stream.append(b"data %d\n%s\n" % (len(words), words))
         stream.append(f"from {parent}\n".encode() if parent else b"")
         for name, content in chosen.items():
-            stream.append(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content.encode()), content.encode()))
+            stream.append(
+                b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content.encode()), content.encode())
+            )
         if parent is None:
             stream.insert(0, f"reset {ref}\n".encode())
         await self._git(found.path, "fast-import", "--quiet", "--force", data=b"".join(stream))

@@ -16,7 +16,9 @@ def main() -> None:
     parser.add_argument("--token", action="append", default=[], help="an access token of the administrator")
     parser.add_argument("--password", default="admin", help="the password of the user admin")
     parser.add_argument("--slots", type=int, default=0, help="pack requests that run at once; 0: all")
-    parser.add_argument("--reuse-ids", action="store_true", help="use the ids of deleted projects again after a restart")
+    parser.add_argument(
+        "--reuse-ids", action="store_true", help="use the ids of deleted projects again after a restart"
+    )
     parser.add_argument("--idle-seconds", type=float, help="silence in a request's body that ends it; default 30")
     parser.add_argument("--mode", default="ready", help="ready, starting or not-ready")
     chosen = parser.parse_args()

@@ -29,10 +29,15 @@ PROJECT: Shape = {
     "gitPackConfig": GIT_PACK_CONFIG,
     "codeAnalysisSetting": CODE_ANALYSIS_SETTING,
 }
-SETTING_LISTS = (
-    "branchProtections tagProtections namedCommitQueries namedCodeCommentQueries webHooks contributedSettings"
-).split()
-SETTING_OBJECTS = "issueSetting buildSetting packSetting pullRequestSetting workspaceSetting".split()
+SETTING_LISTS = [
+    "branchProtections",
+    "tagProtections",
+    "namedCommitQueries",
+    "namedCodeCommentQueries",
+    "webHooks",
+    "contributedSettings",
+]
+SETTING_OBJECTS = ["issueSetting", "buildSetting", "packSetting", "pullRequestSetting", "workspaceSetting"]
 SETTING: Shape = dict.fromkeys([*SETTING_LISTS, *SETTING_OBJECTS], ANY)
 TOKEN: Shape = {
     "id": NUMBER,

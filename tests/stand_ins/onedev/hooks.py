@@ -99,7 +99,9 @@ class Hooks:
                 raise CallbackFailed
             updates = parse_form(form)
             if kind == "pre-receive":
-                lines = await self._protections.check(push.project, push.repository, push.privilege, quarantine, updates)
+                lines = await self._protections.check(
+                    push.project, push.repository, push.privilege, quarantine, updates
+                )
                 return (1 if lines else 0), lines
             await self._after(push, updates, lines)
         except (CallbackFailed, GitFailed):

@@ -30,7 +30,7 @@ class Projects:
     def routes(self) -> list[Route]:
         one = r"/projects/([^/]+)"
         return [
-            Route("GET", "/projects", self.list, OFFSET_AND_COUNT, frozenset(("query",))),
+            Route("GET", "/projects", self.find, OFFSET_AND_COUNT, frozenset(("query",))),
             Route("POST", "/projects", self.create),
             Route("GET", r"/projects/ids/(.+)", self.find_id),
             Route("GET", one, self.get),
@@ -66,7 +66,7 @@ class Projects:
     async def get(self, call: Call) -> dict[str, Any]:
         return self.demand(call.principal, call.number(), Privilege.ACCESS).as_json()
 
-    async def list(self, call: Call) -> "list[dict[str, Any]]":
+    async def find(self, call: Call) -> list[dict[str, Any]]:
         offset, count = integer(call, "offset"), integer(call, "count")
         if count > COUNT_LIMIT and not call.principal.administrator:
             raise Refused(406, f"Count should not be greater than {COUNT_LIMIT}")
@@ -74,7 +74,7 @@ class Projects:
         seen = [one for one in found if self._security.privilege(call.principal, one) > Privilege.NONE]
         return [project.as_json() for project in seen[offset : offset + count]]
 
-    async def forks(self, call: Call) -> "list[dict[str, Any]]":
+    async def forks(self, call: Call) -> list[dict[str, Any]]:
         number = self.demand(call.principal, call.number(), Privilege.ACCESS).id
         return [one.as_json() for one in self._store.projects.values() if one.forkedFromId == number]
 
@@ -94,9 +94,8 @@ class Projects:
         await self._processes.git(repository, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
         for name, value in (("diff.algorithm", "histogram"), ("uploadpack.allowAnySHA1InWant", "true")):
             await self._processes.git(repository, "config", name, value)
-        owner = call.principal.user.id if call.principal.user else call.principal.token and call.principal.token.ownerId
-        if owner is not None:
-            self._store.authorize("user", owner, project.id, OWNER_ROLE)
+        owner = call.principal.account
+        self._store.authorize("user", owner, project.id, OWNER_ROLE)
         return project.id
 
     async def update(self, call: Call) -> str:
@@ -181,7 +180,7 @@ class Projects:
         project = self.demand(call.principal, call.number(), Privilege.MANAGE)
         issues = {"boardSpecs": None, **(project.setting.get("issueSetting") or {})}
         defaults: dict[str, Any] = dict.fromkeys(binding.SETTING_OBJECTS, {})
-        return {**dict.fromkeys(binding.SETTING_LISTS, []), **defaults, **project.setting, "issueSetting": issues}
+        return {**{name: [] for name in binding.SETTING_LISTS}, **defaults, **project.setting, "issueSetting": issues}
 
     async def set_setting(self, call: Call) -> str:
         setting = bind(call.body, binding.SETTING, "updateSetting")
@@ -193,7 +192,7 @@ class Projects:
         self._store.put(project)
         return ""
 
-    async def labels(self, call: Call) -> "list[dict[str, Any]]":
+    async def labels(self, call: Call) -> list[dict[str, Any]]:
         number = self.demand(call.principal, call.number(), Privilege.ACCESS).id
         found = (one for one in self._store.labels.values() if one.projectId == number)
         return [{"id": one.id, "projectId": one.projectId, "specId": one.specId} for one in found]

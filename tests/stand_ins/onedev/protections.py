@@ -58,10 +58,10 @@ class Protections:
             return "Only project managers can update onedev refs."
         if update.ref.startswith("refs/heads/"):
             rule = self._rule(project, "branch", update.ref.removeprefix("refs/heads/"))
-            return rule and await self._branch_reason(rule, repository, variables, update)
+            return await self._branch_reason(rule, repository, variables, update) if rule else None
         if update.ref.startswith("refs/tags/"):
             rule = self._rule(project, "tag", update.ref.removeprefix("refs/tags/"))
-            return rule and _tag_reason(rule, update)
+            return _tag_reason(rule, update) if rule else None
         return None
 
     def _rule(self, project: Project, kind: str, name: str) -> dict[str, Any] | None:

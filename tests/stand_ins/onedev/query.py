@@ -179,5 +179,10 @@ def _ant(pattern: str) -> re.Pattern[str]:
 def _sort_key(project: Project, field: str) -> tuple[int, str]:
     if field == "Id":
         return project.id, ""
-    values = {"Path": project.path, "Name": project.name, "Key": project.key, "Last Activity Date": project.lastActivity}
+    values = {
+        "Path": project.path,
+        "Name": project.name,
+        "Key": project.key,
+        "Last Activity Date": project.lastActivity,
+    }
     return 0, (values.get(field) or "").lower()

@@ -19,9 +19,7 @@ HEADS, TAGS = "refs/heads/", "refs/tags/"
 class Repositories:
     """server_url: the URL that OneDev is configured with, which need not be the one a client uses."""
 
-    def __init__(
-        self, store: Store, projects: Projects, processes: Processes, server_url: Callable[[], str]
-    ) -> None:
+    def __init__(self, store: Store, projects: Projects, processes: Processes, server_url: Callable[[], str]) -> None:
         self._store = store
         self._projects = projects
         self._processes = processes

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .model import Privilege, Project, Role, Token, User, role
+from .model import Authorization, Privilege, Project, Role, Token, User, role
 from .refusals import Refused
 from .store import Store
 
@@ -17,6 +17,14 @@ class Principal:
     user: User | None
     token: Token | None = None
     by_password: bool = False
+
+    @property
+    def account(self) -> int:
+        """The id of the user behind it; for a token without its owner's permissions, the owner."""
+        if self.user is not None:
+            return self.user.id
+        assert self.token is not None
+        return self.token.ownerId
 
     @property
     def administrator(self) -> bool:
@@ -99,16 +107,15 @@ class Security:
             found = role(granted.roleId)
             if found is None or granted.projectId not in above:
                 continue
-            if granted.kind == "base":
-                yield found
-            elif granted.kind == "user" and principal.user is not None and granted.holder == principal.user.id:
-                yield found
-            elif granted.kind == "token" and self._token_holds(principal, granted.holder, project):
+            mine = granted.kind == "user" and principal.user is not None and granted.holder == principal.user.id
+            if granted.kind == "base" or mine or self._token_holds(principal, granted, project):
                 yield found
 
-    def _token_holds(self, principal: Principal, holder: int, project: Project) -> bool:
+    def _token_holds(self, principal: Principal, granted: Authorization, project: Project) -> bool:
         """A token's own role counts only while its owner may manage the project."""
-        if principal.user is not None or principal.token is None or principal.token.id != holder:
+        if granted.kind != "token" or principal.user is not None:
+            return False
+        if principal.token is None or principal.token.id != granted.holder:
             return False
         owner = self._store.users.get(principal.token.ownerId)
         return owner is not None and self.privilege(Principal(owner), project) is Privilege.MANAGE
