@@ -71,6 +71,11 @@ class Looker:
         seen = compare(mirror, theirs, ours)
         return Sight(server, source, target, repository, fresh, token, mark, path, project, seen)
 
+    def server_unchecked(self, mirror: RepositoryMirror) -> bool:
+        """Both were declared a moment ago: no reason to warn anybody, the server's first check wakes the mirror."""
+        server = self.store.servers.get(server_of(mirror))
+        return server is not None and not server.spec.suspend and not server.status.conditions
+
     def _server(self, mirror: RepositoryMirror) -> OneDevServer:
         server = self.store.servers.get(server_of(mirror))
         name = mirror.spec.target.server_ref.name
@@ -83,10 +88,9 @@ class Looker:
         if server.spec.suspend:
             raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is suspended', RECHECK)
         ready = server.status.condition(ConditionType.READY)
-        if ready is None:
-            raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" has not been checked yet', RECHECK)
-        if ready.status != "True":
-            raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is not Ready: {ready.message}', RECHECK)
+        if ready is None or ready.status != "True":
+            why = ready.message if ready else "it has not been checked yet"
+            raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is not Ready: {why}', RECHECK)
         return server
 
     async def _repository(self, mirror: RepositoryMirror, source: SourceConnection) -> SourceRepository:

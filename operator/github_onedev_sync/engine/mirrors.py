@@ -90,6 +90,8 @@ class MirrorReconciler:
                 return await self._look(mirror, asked, now)
 
     async def _look(self, mirror: RepositoryMirror, asked: str | None, now: datetime) -> datetime | None:
+        if self.looker.server_unchecked(mirror):
+            return now + _FOLLOW
         priority = _priority(mirror, asked)
         if mirror.status.last_sync_time is None and self.launcher.full(mirror):
             return await self._wait_for_slot(mirror, priority, now)

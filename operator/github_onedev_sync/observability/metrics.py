@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 PREFIX = "github_onedev_sync"
+
+disable_created_metrics()
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Metrics:
             self.reconcile_seconds.labels(kind).observe(time.perf_counter() - started)
 
 
-@dataclass
+@dataclass(eq=False)
 class Gauges(Collector):
     """Read when scraped: what waits, what runs, and how the resources stand."""
 
