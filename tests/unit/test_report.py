@@ -1,0 +1,102 @@
+"""A report fits into a termination message, and nothing that lies there can harm the reader."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from github_onedev_sync.api.conditions import Reason
+from github_onedev_sync.api.report import LIMIT, ExitCode, Outcome, Report, TaskReport
+from github_onedev_sync.worker.exit_codes import exit_code
+
+FULL = TaskReport(
+    "default/name", Outcome.PARTIAL, Reason.REFS_REJECTED, "a sentence", "Git", 1.5, 1000, 1, 2, 3, 4, 5, 6, 7, 8,
+    "sha256:" + "0" * 64, ("refs/heads/a+b",), 1, "sha256:" + "1" * 64, "main",
+)  # fmt: skip
+
+
+def test_a_report_survives_the_way() -> None:
+    report = Report("r1", (FULL, TaskReport("default/other", Outcome.UNCHANGED, Reason.SYNCED)))
+    assert Report.from_json(report.to_json()) == report
+    assert report.of("default/name") == FULL
+    assert report.of("default/nobody") is None
+
+
+@given(
+    st.lists(st.text(max_size=5000), max_size=4),
+    st.lists(st.text(min_size=1, max_size=4000), max_size=10),
+)
+def test_a_report_always_fits_and_keeps_what_is_decided_on(messages: list[str], names: list[str]) -> None:
+    tasks = tuple(
+        TaskReport(f"ns/m{n}", Outcome.BLOCKED, Reason.REWRITE_BLOCKED, text, unequal=tuple(names), unequal_count=99)
+        for n, text in enumerate(messages)
+    )
+    text = Report("r1", tasks).to_json()
+    assert len(text.encode()) <= LIMIT
+    back = Report.from_json(text)
+    assert back is not None
+    assert [(t.key, t.outcome, t.reason, t.unequal_count) for t in back.tasks] == [
+        (t.key, t.outcome, t.reason, t.unequal_count) for t in tasks
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "OOMKilled",
+        "null",
+        "[]",
+        "{}",
+        '{"v":2,"run":"r","tasks":[]}',
+        '{"v":1,"run":"r"}',
+        '{"v":1,"run":"r","tasks":[{}]}',
+        '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Nonsense","reason":"Synced"}]}',
+        '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Synced","reason":"Nonsense"}]}',
+        '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Synced","reason":"Synced","bytes":[]}]}',
+        "[" * 5000,
+        Report("r1", (FULL,)).to_json()[:-10],
+    ],
+)
+def test_what_cannot_be_trusted_is_no_report(text: str | None) -> None:
+    assert Report.from_json(text) is None
+
+
+def test_unknown_members_of_a_newer_worker_are_passed_over() -> None:
+    data = json.loads(Report("r1", (FULL,)).to_json())
+    data["tasks"][0]["news"] = True
+    assert Report.from_json(json.dumps(data)) == Report("r1", (FULL,))
+
+
+def failed(reason: Reason) -> TaskReport:
+    return TaskReport("ns/m", Outcome.FAILED, reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (Reason.SOURCE_AUTHENTICATION_FAILED, ExitCode.SOURCE_AUTHENTICATION),
+        (Reason.PRIVATE_OR_GONE, ExitCode.SOURCE_GONE),
+        (Reason.TAKEN_DOWN, ExitCode.SOURCE_BLOCKED),
+        (Reason.DISABLED, ExitCode.SOURCE_BLOCKED),
+        (Reason.TARGET_AUTHENTICATION_FAILED, ExitCode.TARGET_AUTHENTICATION),
+        (Reason.TARGET_REFUSED, ExitCode.TARGET_REFUSED),
+        (Reason.TIMED_OUT, ExitCode.TRANSIENT),
+        (Reason.OUT_OF_SPACE, ExitCode.TRANSIENT),
+        (Reason.TARGET_CHANGED, ExitCode.TRANSIENT),
+        (Reason.WORKER_FAILED, ExitCode.OUR_BUG),
+    ],
+)
+def test_a_failure_decides_the_exit_code(reason: Reason, code: ExitCode) -> None:
+    assert exit_code([failed(reason), FULL]) is code
+
+
+def test_whatever_is_no_failure_ends_well() -> None:
+    assert exit_code([]) is ExitCode.OK
+    assert exit_code([FULL, TaskReport("a", Outcome.BLOCKED, Reason.REWRITE_BLOCKED)]) is ExitCode.OK
+
+
+def test_the_highest_code_wins() -> None:
+    assert exit_code([failed(Reason.TIMED_OUT), failed(Reason.PRIVATE_OR_GONE)]) is ExitCode.TRANSIENT
