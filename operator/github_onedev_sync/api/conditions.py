@@ -75,3 +75,30 @@ class Reason(StrEnum):
 
     # the end of a resource
     DELETION_FAILED = "DeletionFailed"
+
+
+# Which domain condition a reason also shows in.
+SOURCE_REASONS = frozenset(
+    (
+        Reason.SOURCE_UNAVAILABLE,
+        Reason.SOURCE_AUTHENTICATION_FAILED,
+        Reason.PRIVATE_OR_GONE,
+        Reason.TAKEN_DOWN,
+        Reason.BLOCKED,
+        Reason.DISABLED,
+        Reason.RATE_LIMITED,
+        Reason.IDENTITY_CHANGED,
+    )
+)
+TARGET_REASONS = frozenset(
+    (
+        Reason.SERVER_NOT_FOUND,
+        Reason.SERVER_NOT_READY,
+        Reason.TARGET_UNAVAILABLE,
+        Reason.TARGET_AUTHENTICATION_FAILED,
+        Reason.TARGET_NOT_PERMITTED,
+        Reason.TARGET_NOT_OURS,
+        Reason.TARGET_PATH_ILLEGAL,
+        Reason.TARGET_REFUSED,
+    )
+)

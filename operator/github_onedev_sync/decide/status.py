@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ..api.conditions import ConditionType, Reason
+from ..api.conditions import SOURCE_REASONS, TARGET_REASONS, ConditionType, Reason
 from ..api.errors import Stalled, SyncError, Waiting
 from ..api.mirror import (
     HistoryEntry,
@@ -24,31 +24,6 @@ from .schedule import next_attempt, next_interval, next_stalled
 from .step import attempted
 
 HISTORY_LIMIT = 10
-
-_SOURCE = frozenset(
-    (
-        Reason.SOURCE_UNAVAILABLE,
-        Reason.SOURCE_AUTHENTICATION_FAILED,
-        Reason.PRIVATE_OR_GONE,
-        Reason.TAKEN_DOWN,
-        Reason.BLOCKED,
-        Reason.DISABLED,
-        Reason.RATE_LIMITED,
-        Reason.IDENTITY_CHANGED,
-    )
-)
-_TARGET = frozenset(
-    (
-        Reason.SERVER_NOT_FOUND,
-        Reason.SERVER_NOT_READY,
-        Reason.TARGET_UNAVAILABLE,
-        Reason.TARGET_AUTHENTICATION_FAILED,
-        Reason.TARGET_NOT_PERMITTED,
-        Reason.TARGET_NOT_OURS,
-        Reason.TARGET_PATH_ILLEGAL,
-        Reason.TARGET_REFUSED,
-    )
-)
 
 
 def _conditions(mirror: RepositoryMirror, now: datetime) -> Conditions:
@@ -250,9 +225,9 @@ def failed(
     """A look or a run failed. The policy of `error` says what comes next."""
     status, uid = mirror.status, mirror.metadata.uid
     conditions = _conditions(mirror, now).set(ConditionType.READY, False, error.reason, error.message)
-    if error.reason in _SOURCE:
+    if error.reason in SOURCE_REASONS:
         conditions.set(ConditionType.SOURCE_AVAILABLE, False, error.reason, error.message)
-    if error.reason in _TARGET:
+    if error.reason in TARGET_REASONS:
         conditions.set(ConditionType.TARGET_AVAILABLE, False, error.reason, error.message)
     failures, observed = status.failures + 1, status.observed_generation
     if isinstance(error, Stalled):

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 PREFIX = "github_onedev_sync"
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass
