@@ -29,7 +29,11 @@ ALL_VALUES: Values = {
     "imagePullSecrets": [{"name": "registry"}],
     "watchNamespaces": ["team-a", "team-b"],
     "controller": {"extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}], "logFormat": "console"},
-    "worker": {"image": "registry.example.com/worker:1", "resources": {"limits": {"memory": "2Gi", "cpu": 2}}},
+    "worker": {
+        "imagePullSecrets": ["a", "b"],
+        "image": "registry.example.com/worker:1",
+        "resources": {"limits": {"memory": "2Gi", "cpu": 2}},
+    },
     "networkPolicy": {"enabled": True},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "podAnnotations": {"example.com/a": "b"},
@@ -255,6 +259,7 @@ def test_the_controller_s_environment(render: Render) -> None:
         "WATCH_NAMESPACES": "",
         "WORKER_IMAGE": f"github-onedev-sync:{version}",
         "WORKER_IMAGE_PULL_POLICY": "IfNotPresent",
+        "WORKER_IMAGE_PULL_SECRETS": "",
         "WORKER_SERVICE_ACCOUNT": "default",
         "WORKER_SCRATCH_SIZE_LIMIT": "10Gi",
         "MAX_CONCURRENT_JOBS": "4",
@@ -271,6 +276,7 @@ def test_every_value_reaches_its_place(render: Render) -> None:
     assert (container["image"], container["imagePullPolicy"]) == ("registry.example.com/mirror:1.2.3", "Always")
     assert told["WORKER_IMAGE"] == "registry.example.com/worker:1"
     assert told["WORKER_IMAGE_PULL_POLICY"] == "Always"
+    assert told["WORKER_IMAGE_PULL_SECRETS"] == "a,b"
     assert told["WATCH_NAMESPACES"] == "team-a,team-b"
     assert told["HTTPS_PROXY"] == "http://proxy:3128"
     assert told["LOG_FORMAT"] == "console"

@@ -121,7 +121,7 @@ BAD: tuple[Row, ...] = (
     *settings("project-reserved", {PROJECT: "acme/projects"}, "target.project", WEB_PAGES, "add an underscore"),
     *settings("project-reserved-case", {PROJECT: "Wicket/flask"}, "target.project", WEB_PAGES, "add an underscore"),
     *settings("project-git", {PROJECT: "acme/flask.git"}, "target.project", "leave .git out"),
-    *settings("project-long", {PROJECT: "a/" * 100 + "b"}, "target.project", "180"),
+    *settings("project-long", {PROJECT: "a/" * 100 + "b"}, "target.project", "160"),
     stars("project", {"template.target.project": "all"}, "template.target.project", "set projectTemplate instead"),
     # refs
     *settings("include-none", {INCLUDE: []}, "refs.include must not be empty", "refs/heads/*"),
@@ -214,7 +214,7 @@ GOOD_ROWS: tuple[Row, ...] = (
     mirror("secret", {"source.secretRef": {"name": "github.token-1"}}),
     mirror("project", {PROJECT: "Some_Team/_x.y-z/deep"}),
     mirror("project-lookalike", {PROJECT: "my-projects/wicket_"}),
-    mirror("project-longest", {PROJECT: "p" * 180}),
+    mirror("project-longest", {PROJECT: "p" * 160}),
     mirror("refs", {INCLUDE: ["refs/heads/release/*", "refs/notes/*"], EXCLUDE: ["refs/heads/*+*", "refs/tags/v?"]}),
     mirror("refs-wide", {INCLUDE: ["refs/heads/ünï@çode*"]}),
     mirror("durations", {"interval": "30s", "timeout": "24h", "archive": {"keepFor": "1h30m0.5s", "keepLast": 3}}),
