@@ -1,0 +1,84 @@
+"""Stand-ins that answer over real HTTP, and a clock that tests turn."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from github_onedev_sync.adapters.onedev import OneDev
+from tests.stand_ins.github import GitHubStandIn
+from tests.stand_ins.onedev import OneDevStandIn
+
+GITHUB_TOKEN = "ghp_of-the-tests"
+ONEDEV_TOKEN = "onedev-token-of-the-tests"
+BOT = "bot"
+CODE_READER, CHILD_CREATOR = 3, 6
+PUBLIC = "octo/public"
+PRIVATE = "octo/private"
+
+
+@dataclass
+class Clock:
+    """Starts now, because the stand-ins' limits and tokens run out by the real time; `turn` moves it."""
+
+    ahead: timedelta = field(default=timedelta(0))
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def turn(self, by: timedelta) -> None:
+        self.ahead += by
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def github_stand_in(tmp_path: Path) -> AsyncIterator[GitHubStandIn]:
+    async with GitHubStandIn(tmp_path / "github", tokens={GITHUB_TOKEN: "octocat"}) as stand_in:
+        await stand_in.create_repository(PUBLIC, description="Out in the open")
+        await stand_in.create_repository(PRIVATE, private=True)
+        yield stand_in
+
+
+@pytest.fixture
+async def onedev_stand_in(tmp_path: Path) -> AsyncIterator[OneDevStandIn]:
+    async with OneDevStandIn(tmp_path / "onedev", tokens=[ONEDEV_TOKEN]) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def onedev_as(onedev_stand_in: OneDevStandIn) -> AsyncIterator[Callable[[str], OneDev]]:
+    """Adapters by token, closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def connect(token: str) -> OneDev:
+            adapter = OneDev(onedev_stand_in.url, token)
+            stack.push_async_callback(adapter.close)
+            return adapter
+
+        yield connect
+
+
+@pytest.fixture
+def onedev(onedev_as: Callable[[str], OneDev]) -> OneDev:
+    return onedev_as(ONEDEV_TOKEN)
+
+
+@pytest.fixture
+async def bot(onedev_stand_in: OneDevStandIn, onedev_as: Callable[[str], OneDev]) -> OneDev:
+    """An account that holds no role and may create root projects only where a test lets it."""
+    user = onedev_stand_in.store.add_user(BOT, "SERVICE")
+    onedev_stand_in.add_token(BOT, user.id)
+    return onedev_as(BOT)
+
+
+def allow(stand_in: OneDevStandIn, role: int, project: str) -> None:
+    """Gives the bot a role on the project and what is below it."""
+    user = next(user for user in stand_in.store.users.values() if user.name == BOT)
+    stand_in.store.authorize("user", user.id, stand_in.project(project).id, role)
