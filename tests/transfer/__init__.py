@@ -1,0 +1,1 @@
+"""The worker against real git on both sides, over HTTP."""
