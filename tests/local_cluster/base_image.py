@@ -64,7 +64,9 @@ def _mirror() -> str:
     mirrors = [line.split("|")[0] for line in listed if line.endswith("|Debian|main")]
     if not mirrors:
         raise ClusterError(
-            "no base image", f"{PUBLIC} cannot be pulled and apt knows no Debian mirror", f"let the engine pull {PUBLIC}"
+            "no base image",
+            f"{PUBLIC} cannot be pulled and apt knows no Debian mirror",
+            f"let the engine pull {PUBLIC}",
         )
     return mirrors[0]
 

@@ -71,11 +71,14 @@ def choose(name: str, say: Say = print) -> Cluster:
     if way not in ("", "kind", "node"):
         raise ClusterError(f"{WAY}={way} is unknown", "", f"{WAY}=kind, {WAY}=node, or leave it out")
     if (state_root() / name / "slot").exists():
+        say(f"using the one-node Kubernetes {kubernetes_version()} that {name} was made as")
         return NodeCluster(name, say)
     engine = engines.for_kind()
     if way == "kind" or (way == "" and engine is not None):
         if engine is None:
-            raise ClusterError("kind cannot run here", "neither Docker nor Podman answers", "start one, or LOCAL_CLUSTER=node")
+            raise ClusterError(
+                "kind cannot run here", "neither Docker nor Podman answers", "start one, or LOCAL_CLUSTER=node"
+            )
         say(f"using kind on {engine}")
         return KindCluster(name, engine, say)
     reason = "as asked" if way else "no Docker or Podman here"

@@ -30,13 +30,14 @@ _SYSCTLS = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-# Where components write whatever they are told: each is replaced by a folder that ends with the node.
-_PRIVATE = ("/run", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
+# Where components write whatever they are told: there they see the machine's files, and what they write ends with them.
+_PRIVATE = ("/etc", "/run", "/var/lib", "/var/log")
+_SCRATCH = Path("/mnt")
 
 
 def main(arguments: list[str]) -> None:
     root, address, gateway, pause = Path(arguments[0]), arguments[1], arguments[2], arguments[3]
-    _own_mounts(root)
+    _own_mounts(root, [root, Path(pause).parent])
     _own_network(address, gateway)
     node = _Node(root)
     groups = json.loads((root / "etc" / "components.json").read_text())
@@ -79,10 +80,19 @@ class _Node:
                 self.start(name, command)
 
 
-def _own_mounts(root: Path) -> None:
-    for folder in _PRIVATE:
-        if Path(folder).is_dir():
-            _run("mount", "-t", "tmpfs", "-o", "mode=0755", "node", folder)
+def _own_mounts(root: Path, kept: list[Path]) -> None:
+    """Cover the folders that components write to, except `kept`, and the settings that the kubelet would change."""
+    _run("mount", "-t", "tmpfs", "-o", "mode=0755", "node", str(_SCRATCH))
+    for number, folder in enumerate(kept):
+        (_SCRATCH / f"kept{number}").mkdir()
+        _run("mount", "--bind", str(folder), str(_SCRATCH / f"kept{number}"))
+    for number, covered in enumerate(_PRIVATE):
+        upper, work = _SCRATCH / f"upper{number}", _SCRATCH / f"work{number}"
+        upper.mkdir()
+        work.mkdir()
+        _run("mount", "-t", "overlay", "-o", f"lowerdir={covered},upperdir={upper},workdir={work}", "node", covered)
+    for number, folder in enumerate(kept):
+        _run("mount", "--bind", str(_SCRATCH / f"kept{number}"), str(folder))
     shown = root / "sysctl"
     shown.mkdir()
     for name, value in _SYSCTLS.items():

@@ -37,7 +37,9 @@ class NamedCluster:
 
     def up(self) -> None:
         if not self.kubeconfig.is_file():
-            raise ClusterError(f"{VARIABLE} names no file: {self.kubeconfig}", "", f"export {VARIABLE}=PATH, or unset it")
+            raise ClusterError(
+                f"{VARIABLE} names no file: {self.kubeconfig}", "", f"export {VARIABLE}=PATH, or unset it"
+            )
         asked = self._ask()
         if asked.returncode:
             raise ClusterError(f"the cluster of {VARIABLE} does not answer", asked.stderr.strip(), f"unset {VARIABLE}")
@@ -51,7 +53,9 @@ class NamedCluster:
             raise ClusterError(f"cannot load {archive.name}", f"the cluster of {VARIABLE} is not ours", fix)
         done = subprocess.run([*command, str(archive)], check=False, capture_output=True, text=True)
         if done.returncode:
-            raise ClusterError(f"cannot load {archive.name}", done.stderr.strip(), f"check {LOADER}={shlex.join(command)}")
+            raise ClusterError(
+                f"cannot load {archive.name}", done.stderr.strip(), f"check {LOADER}={shlex.join(command)}"
+            )
 
     def down(self) -> None:
         self.say(f"the cluster of {VARIABLE} is left as it is")

@@ -82,7 +82,9 @@ class NodeCluster:
     def load_image(self, archive: Path) -> None:
         """Make the images of an OCI or Docker archive known to the node, under the names they have in it."""
         if not self.running():
-            raise ClusterError(f"cluster {self.name} is not up", "", f"python -m tests.local_cluster up --name {self.name}")
+            raise ClusterError(
+                f"cluster {self.name} is not up", "", f"python -m tests.local_cluster up --name {self.name}"
+            )
         socket = str(self._layout().containerd_socket)
         command = ["ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", str(archive)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -23,9 +23,12 @@ def started(pid: int) -> str:
     return fields[_STARTED] if fields and fields[_STATE] not in "ZX" else ""
 
 
+def every() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
 def children(pid: int) -> list[int]:
-    found = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [child for child in found if (fields := _stat(child)) and int(fields[_PARENT]) == pid]
+    return [child for child in every() if (fields := _stat(child)) and int(fields[_PARENT]) == pid]
 
 
 def program(pid: int) -> str:

@@ -1,0 +1,3 @@
+"""What every test can ask for."""
+
+from tests.local_cluster.fixtures import cluster as cluster
