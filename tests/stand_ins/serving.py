@@ -21,6 +21,8 @@ CHUNK = 65536
 # Jetty takes 16 KiB of headers; the check is the stand-in's own, so aiohttp must let more through.
 HEADER_LIMIT = 65536
 STOP_SECONDS = 0.2
+# The fault that hits a request, kept with it.
+FAULT: web.RequestKey[Fault] = web.RequestKey("fault", Fault)
 
 Action = Callable[..., Awaitable[Any]]
 
@@ -39,7 +41,7 @@ class Answer(web.StreamResponse):
     def __init__(self, request: web.BaseRequest, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status=status, headers=headers)
         self._request = request
-        self._fault: Fault | None = request.get("fault")
+        self._fault: Fault | None = request.get(FAULT)
         self._sent = 0
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -83,7 +85,7 @@ async def _stall(fault: Fault) -> None:
 
 async def request_body(request: web.BaseRequest, idle: float | None = None) -> AsyncIterator[bytes]:
     """The raw request body in pieces. Raises TimeoutError after `idle` seconds without a byte."""
-    fault: Fault | None = request.get("fault")
+    fault: Fault | None = request.get(FAULT)
     received = 0
     while True:
         async with asyncio.timeout(idle):
@@ -179,7 +181,7 @@ class StandIn:
     async def _answer_or_misbehave(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
         fault = self.faults.take(request.method, request.raw_path)
         if fault is not None:
-            entry.fault, request["fault"] = fault.id, fault
+            entry.fault, request[FAULT] = fault.id, fault
             await asyncio.sleep(fault.delay)
             if fault.drop == "before":
                 raise _cut(request)
@@ -210,8 +212,11 @@ class StandIn:
     async def _administer(self, request: web.BaseRequest) -> web.Response:
         path, query = urlsplit(request.raw_path).path[len(ADMIN) :], urlsplit(request.raw_path).query
         parameters = {name: values[-1] for name, values in parse_qs(query).items()}
+        body = await _whole(request)
         try:
-            members = json.loads(await request.read() or b"{}")
+            if request.method == "PUT":
+                return web.json_response(await self.receive(unquote(path), body))
+            members = json.loads(body or b"{}")
             result = await self._admin_call(request.method, unquote(path).strip("/"), parameters, members)
         except (BadFault, ActionError, TypeError, ValueError) as error:
             return web.json_response({"error": str(error)}, status=400)
@@ -239,12 +244,21 @@ class StandIn:
                 return None
         return {}
 
+    async def receive(self, path: str, body: bytes) -> Any:
+        """What `PUT /_stand-in/<path>` does with a body that is no JSON. Raises ActionError."""
+        raise ActionError(f"nothing to put at {path}, {len(body)} bytes refused")
+
     async def act(self, action: str, **members: Any) -> Any:
         """Does what `POST /_stand-in/actions` with these members does. Raises ActionError."""
         known = self.actions()
         if action not in known:
             raise ActionError(f"no action {action!r}; there are {', '.join(sorted(known))}")
         return await known[action](**members)
+
+
+async def _whole(request: web.BaseRequest) -> bytes:
+    # `request.read` would refuse what is larger than a mebibyte.
+    return b"".join([piece async for piece in request.content.iter_any()])
 
 
 async def serve_until_stopped(server: StandIn) -> None:

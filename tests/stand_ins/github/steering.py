@@ -72,6 +72,20 @@ class Steering(StandIn):
         self.catalogue.save(Repository(repository, path, described))
         return described.id
 
+    async def receive(self, path: str, body: bytes) -> str:
+        """`PUT /_stand-in/bundles/{owner}/{name}`: a new repository out of a git bundle; HEAD names main."""
+        kind, _, repository = path.partition("/")
+        if kind != "bundles":
+            return str(await super().receive(path, body))
+        await self.create_repository(repository)
+        found = self._repository(repository)
+        bundle = found.path / "received.bundle"
+        bundle.write_bytes(body)
+        refspecs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        await self._git(found.path, "fetch", "--quiet", str(bundle.absolute()), *refspecs)
+        bundle.unlink()
+        return repository
+
     async def rename_repository(self, repository: str, to: str) -> None:
         """A rename or a transfer: the id stays, the old name redirects until somebody takes it."""
         if self.catalogue.find(to) is not None:

@@ -12,10 +12,11 @@ from aiohttp import web
 from ..misbehaviour import Entry
 from ..smart_http import compressed
 from .refusals import Refused, server_error
-from .security import Principal, Security
+from .security import FORGET, Principal, Security
 
 BASE = "/~api"
 HEADER_LIMIT = 16 * 1024
+BY_PASSWORD: web.RequestKey[bool] = web.RequestKey("by_password", bool)
 OFFSET_AND_COUNT = frozenset(("offset", "count"))
 
 
@@ -83,12 +84,16 @@ class Resources:
             response = refused.response()
             # Jersey's mapper copies status, type and text, but no headers; cookies are set further out.
             response.headers.popall("WWW-Authenticate", None)
+        if request.get(BY_PASSWORD):
+            # Shiro's remember-me manager speaks up whenever a password was tried.
+            response.headers["Set-Cookie"] = FORGET
         return compressed(request, response)
 
     async def _call(self, request: web.BaseRequest, entry: Entry, ready: bool) -> Any:
         # The security filter stands before Jersey: wrong credentials lose at once, on any path.
         principal = self._security.principal(request.headers)
         entry.authenticated = principal is not None
+        request[BY_PASSWORD] = principal is not None and principal.by_password
         split = urlsplit(request.raw_path)
         route, path = self._route(request.method, unquote(split.path).removeprefix(BASE))
         self._negotiate(request, route)

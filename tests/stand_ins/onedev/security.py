@@ -9,6 +9,8 @@ from .model import Authorization, Privilege, Project, Role, Token, User, role
 from .refusals import Refused
 from .store import Store
 
+FORGET = "rememberMe=deleteMe; Path=/; Max-Age=0; SameSite=lax"
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -33,8 +35,7 @@ class Principal:
 
 class BadCredentials(Refused):
     def __init__(self, forget: bool = False) -> None:
-        # Shiro's remember-me manager speaks up whenever a password was tried.
-        cookie = {"Set-Cookie": "rememberMe=deleteMe; Path=/; Max-Age=0"} if forget else {}
+        cookie = {"Set-Cookie": FORGET} if forget else {}
         super().__init__(401, "Invalid account or incorrect credentials", headers=cookie)
 
 

@@ -70,13 +70,20 @@ class Steering(StandIn):
         validation_status: int | None = None,
         idle_seconds: float | None = None,
         seed_pull_requests: bool | None = None,
+        creation_gap: float | None = None,
     ) -> None:
-        """Changes how the server behaves: another release's version and checks, a shorter idle time."""
+        """Changes how the server behaves: another release's version and checks, a shorter idle time.
+
+        seed_pull_requests: each project gets a pull request of its own with its first push. creation_gap: seconds in
+        which two creations of the same name both find it free.
+        """
         self.accounts.version = version or self.accounts.version
         self.projects.validation_status = validation_status or self.projects.validation_status
         self.git.idle_seconds = idle_seconds or self.git.idle_seconds
         if strict_names is not None:
             self.projects.strict_names = strict_names
+        if creation_gap is not None:
+            self.projects.creation_gap = creation_gap
         if seed_pull_requests is not None:
             self.hooks.seed_pull_requests = seed_pull_requests
 
