@@ -66,6 +66,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits for something that another process does."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - processes set no events
+            await asyncio.sleep(0.01)
+
+
 class OneDevClient:
     """REST as the administrator."""
 

@@ -65,6 +65,11 @@ class Processes:
         self._running: set[asyncio.subprocess.Process] = set()
         self._closed = False
 
+    @property
+    def count(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
     async def git(
         self, repository: Path, *arguments: str, data: bytes = b"", extra: Mapping[str, str] | None = None
     ) -> str:
