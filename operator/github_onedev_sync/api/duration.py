@@ -17,7 +17,10 @@ def parse(text: str) -> timedelta:
     """Read `text`; raises ValueError where it is not a duration."""
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m")
-    return timedelta(seconds=sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text)))
+    try:
+        return timedelta(seconds=sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text)))
+    except OverflowError:
+        raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m: it is too long") from None
 
 
 def show(delta: timedelta) -> str:

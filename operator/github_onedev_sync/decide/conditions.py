@@ -5,7 +5,7 @@ from datetime import datetime
 from ..api.conditions import ConditionType, Reason
 from ..api.model import Condition
 
-_ORDER = {type_: index for index, type_ in enumerate(ConditionType)}
+_ORDER: dict[str, int] = {type_.value: index for index, type_ in enumerate(ConditionType)}
 
 
 class Conditions:
@@ -41,4 +41,4 @@ class Conditions:
         return self
 
     def build(self) -> tuple[Condition, ...]:
-        return tuple(sorted(self._by_type.values(), key=lambda c: (_ORDER.get(ConditionType(c.type), 99), c.type)))
+        return tuple(sorted(self._by_type.values(), key=lambda c: (_ORDER.get(c.type, len(_ORDER)), c.type)))
