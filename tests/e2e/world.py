@@ -1,0 +1,297 @@
+"""What an end-to-end test speaks with: the cluster through kubectl, the stand-ins through their admin API."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.local_cluster.choice import Cluster, environment
+
+ROOT = Path(__file__).parents[2]
+GROUP = "github-onedev-sync.io"
+ONEDEV_TOKEN = "onedev-token-of-the-mirror-account"
+GITHUB_TOKEN = "ghp_tokenofsomebodywhostars"
+PATIENCE = 90.0
+
+T = TypeVar("T")
+
+
+def eventually(what: str, probe: Callable[[], T | None], within: float = PATIENCE) -> T:
+    """The first true answer of `probe`, asked twice a second."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:.0f} s: {what}")
+        time.sleep(0.5)
+
+
+@dataclass
+class StandIn:
+    """A stand-in as a process of its own; `url` is reached from this machine and from pods."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    @classmethod
+    def start(cls, kind: str, address: str, log: Path, *options: str) -> "StandIn":
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", f"tests.stand_ins.{kind}", "--listen", f"{address}:{port}", *options]
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        stand_in = cls(f"http://{address}:{port}", process)
+        eventually(f"{kind} answers", stand_in._answers)
+        return stand_in
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/_stand-in/faults").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def act(self, action: str, **members: Any) -> Any:
+        answer = httpx.post(f"{self.url}/_stand-in/actions", json={"action": action, **members}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["result"]
+
+    @contextmanager
+    def fault(self, **members: Any) -> Iterator[None]:
+        """Misbehaves while the block runs."""
+        number = httpx.post(f"{self.url}/_stand-in/faults", json={"count": None, **members}).json()["id"]
+        try:
+            yield
+        finally:
+            httpx.delete(f"{self.url}/_stand-in/faults", params={"id": number})
+
+    def requests(self, **wanted: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(f"{self.url}/_stand-in/journal", params=wanted).json()
+        return found
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@dataclass
+class Controller:
+    """The controller as a process on this machine: it can be killed at any moment, and its coverage is counted."""
+
+    environment: Mapping[str, str]
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "github_onedev_sync", "controller"],
+                env={**os.environ, **self.environment},
+                cwd=ROOT,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self) -> None:
+        eventually("the controller is ready", self._ready)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.environment['HTTP_PORT']}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(20)
+
+    def stop(self) -> int:
+        """Asks it to end in order; returns the exit code."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        return self.process.wait(40)
+
+
+@dataclass
+class World:
+    """One namespace with a OneDevServer, and both stand-ins. `root` is the server's root project in OneDev."""
+
+    cluster: Cluster
+    namespace: str
+    github: StandIn
+    onedev: StandIn
+    root: str = "github"
+    _made: list[str] = field(default_factory=list)
+
+    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
+        done = subprocess.run(
+            [str(self.cluster.kubectl), "-n", self.namespace, *arguments],
+            env=environment(self.cluster),
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", input="\n---\n".join(json.dumps(manifest) for manifest in manifests))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def items(self, kind: str, *options: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "-o", "json", *options))["items"]
+        return found
+
+    def set_up(self) -> None:
+        """Namespace, Secrets and a OneDevServer that is Ready."""
+        self.kubectl("create", "namespace", self.namespace, check=False)
+        self.secret("onedev", token=ONEDEV_TOKEN)
+        self.secret("github", token=GITHUB_TOKEN)
+        self.server("default")
+        self.wait_for("ods", "default", "Ready", "True")
+
+    def secret(self, name: str, **data: str) -> None:
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+
+    def server(self, name: str, **spec: Any) -> None:
+        self.apply(
+            {
+                "apiVersion": f"{GROUP}/v1alpha1",
+                "kind": "OneDevServer",
+                "metadata": {"name": name},
+                "spec": {
+                    "url": self.onedev.url,
+                    "insecure": True,
+                    "secretRef": {"name": "onedev"},
+                    "rootProject": self.root,
+                    "maxConcurrentSyncs": 4,
+                    **spec,
+                },
+            }
+        )
+
+    def repository(self, name: str, commits: int = 1) -> str:
+        """A GitHub repository with commits on main; returns `e2e/<name>`."""
+        repository = f"e2e/{name}"
+        self.github.act("create_repository", repository=repository)
+        for number in range(commits):
+            self.github.act("commit", repository=repository, branch="main", files={"file": f"{number}"})
+        return repository
+
+    def mirror(
+        self, name: str, repository: str | None = None, *, source: Mapping[str, Any] | None = None, **spec: Any
+    ) -> None:
+        """Declares a mirror; `spec` and `source` are merged over the usual ones."""
+        self.apply(
+            {
+                "apiVersion": f"{GROUP}/v1alpha1",
+                "kind": "RepositoryMirror",
+                "metadata": {"name": name},
+                "spec": {
+                    "source": {
+                        "repository": repository or f"e2e/{name}",
+                        "apiURL": self.github.url,
+                        "insecure": True,
+                        "secretRef": {"name": "github"},
+                        **(source or {}),
+                    },
+                    "target": {"serverRef": {"name": "default"}},
+                    "interval": "30s",
+                    **spec,
+                },
+            }
+        )
+
+    def patch(self, name: str, spec: Mapping[str, Any]) -> None:
+        self.kubectl("patch", "rmir", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def ask(self, name: str) -> None:
+        """Requests a sync now."""
+        self.kubectl("annotate", "--overwrite", "rmir", name, f"{GROUP}/requestedAt={time.monotonic_ns()}")
+
+    def condition(self, kind: str, name: str, type_: str) -> dict[str, Any]:
+        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == type_), {})
+
+    def wait_for(
+        self, kind: str, name: str, type_: str, status: str, reason: str | None = None, within: float = PATIENCE
+    ) -> dict[str, Any]:
+        """The condition, once it has that status (and reason)."""
+        seen: dict[str, Any] = {}
+
+        def probe() -> dict[str, Any] | None:
+            seen.clear()
+            seen.update(self.condition(kind, name, type_))
+            return dict(seen) if seen.get("status") == status and reason in (None, seen["reason"]) else None
+
+        try:
+            return eventually(f"{kind}/{name} {type_}={status} {reason or ''}", probe, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {seen}") from None
+
+    def wait_ready(self, name: str, within: float = PATIENCE) -> dict[str, Any]:
+        self.wait_for("rmir", name, "Ready", "True", within=within)
+        return self.get("rmir", name)
+
+    def wait_synced(self, name: str, repository: str | None = None, within: float = PATIENCE) -> None:
+        """Until OneDev's branches and tags are GitHub's."""
+        repository = repository or f"e2e/{name}"
+        eventually(
+            f"{name} equals {repository}",
+            lambda: self.source_refs(repository) == self.target_refs(f"{self.root}/{repository}") or None,
+            within,
+        )
+
+    def source_refs(self, repository: str) -> dict[str, str]:
+        return _mirrored(self.github.act("refs", repository=repository))
+
+    def target_refs(self, path: str) -> dict[str, str]:
+        return _mirrored(self.all_target_refs(path))
+
+    def all_target_refs(self, path: str) -> dict[str, str]:
+        if path not in self.projects():
+            return {}
+        refs: dict[str, str] = self.onedev.act("refs", project=path)
+        return refs
+
+    def projects(self) -> list[str]:
+        return [project["path"] for project in self.onedev.act("list_projects")]
+
+    def events(self, name: str) -> list[str]:
+        found = self.items("events", f"--field-selector=involvedObject.name={name}")
+        return [event["reason"] for event in found]
+
+
+def _mirrored(refs: Mapping[str, str]) -> dict[str, str]:
+    return {name: oid for name, oid in refs.items() if name.startswith(("refs/heads/", "refs/tags/"))}
+
+
+def machine_address(cluster: Cluster) -> str:
+    """The address of this machine that the cluster's pods can reach: the one its route to the node starts from."""
+    nodes = json.loads(
+        subprocess.check_output([str(cluster.kubectl), "get", "nodes", "-o", "json"], env=environment(cluster))
+    )
+    addresses = nodes["items"][0]["status"]["addresses"]
+    node = next(address["address"] for address in addresses if address["type"] == "InternalIP")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((node, 9))
+        return str(probe.getsockname()[0])
