@@ -159,6 +159,18 @@ async def test_closing_leaves_a_call_under_way_to_end_by_itself(github_stand_in:
     assert (await call).full_name == PUBLIC
 
 
+async def test_closing_ends_the_calls_that_wait(github_stand_in: GitHubStandIn, clock: Clock) -> None:
+    adapter = GitHub(github_stand_in.url, Token(GITHUB_TOKEN), pool=1, clock=clock)
+    github_stand_in.faults.add(path=PUBLIC, delay=0.3)
+    calls = [asyncio.ensure_future(adapter.repository(PUBLIC)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    await adapter.close()
+    for call in (*calls[1:], adapter.repository(PRIVATE)):
+        with pytest.raises(Retry, match="is being replaced"):
+            await call
+    assert (await calls[0]).full_name == PUBLIC
+
+
 async def test_git_tokens(github: GitHub, github_stand_in: GitHubStandIn, clock: Clock) -> None:
     anonymous = GitHub(github_stand_in.url, Anonymous(), clock=clock)
     assert await anonymous.git_token() is None

@@ -12,7 +12,7 @@ from tests.stand_ins.onedev import OneDevStandIn
 
 from .conftest import CHILD_CREATOR, ONEDEV_TOKEN, allow
 
-CREATE = {"method": "POST", "path": r"/~api/projects$"}
+CREATE = r"/~api/projects$"
 LOOK_UP = r"/~api/projects/ids/"
 
 
@@ -65,7 +65,7 @@ async def test_twenty_paths_at_once_are_created_once_each(onedev_stand_in: OneDe
     assert [project.path for project in made] == [path for path in wanted for _ in adapters]
     containers = ["github", "github/octo"] if root else []
     assert sorted(await paths(onedev_stand_in)) == sorted(containers + wanted)
-    assert len(onedev_stand_in.journal.entries(**CREATE)) == len(wanted) + len(containers)
+    assert len(onedev_stand_in.journal.entries("POST", CREATE)) == len(wanted) + len(containers)
     for adapter in adapters:
         await adapter.close()
 
@@ -76,14 +76,14 @@ async def test_a_creation_that_another_program_wins(onedev: OneDev, onedev_stand
     onedev_stand_in.faults.add(path=LOOK_UP, count=2, **absent)
     assert await onedev.ensure_project("github", None) == made
     onedev_stand_in.faults.add(path=LOOK_UP, count=2, **absent)
-    onedev_stand_in.faults.add(**CREATE, status=500, body="could not execute statement")
+    onedev_stand_in.faults.add(method="POST", path=CREATE, status=500, body="could not execute statement")
     assert await onedev.ensure_project("github", None) == made
 
 
 async def test_a_creation_whose_answer_is_lost_is_found_by_the_next(
     onedev: OneDev, onedev_stand_in: OneDevStandIn
 ) -> None:
-    onedev_stand_in.faults.add(**CREATE, drop="after")
+    onedev_stand_in.faults.add(method="POST", path=CREATE, drop="after")
     with pytest.raises(Retry, match="cannot be reached") as caught:
         await onedev.ensure_project("github", None)
     assert caught.value.reason is Reason.TARGET_UNAVAILABLE

@@ -210,3 +210,9 @@ async def test_a_connection_that_is_cut(onedev: OneDev, onedev_stand_in: OneDevS
     onedev_stand_in.faults.add(path="/version/server", cut_after=2)
     with pytest.raises(Retry, match="cannot be reached"):
         await onedev.version()
+
+
+async def test_a_call_after_closing(onedev: OneDev) -> None:
+    await onedev.close()
+    with pytest.raises(Retry, match="is being replaced"):
+        await onedev.version()

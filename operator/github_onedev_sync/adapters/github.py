@@ -17,7 +17,7 @@ from ..api.errors import Retry, Stalled, SyncError, Waiting
 from ..api.observed import SourceRepository
 from . import github_errors
 from .credentials import Anonymous, App, Credentials, Token
-from .github_client import TIMEOUT, Answer, Astray, Clients
+from .github_client import TIMEOUT, Answer, Astray, Clients, Closed
 from .trust import ssl_context
 
 # A git process must get through its run with it; PyGithub itself renews only in the last 20 seconds.
@@ -154,6 +154,8 @@ class GitHub:
                 Reason.SOURCE_UNAVAILABLE,
                 f"{self._host} leads to another server, or in circles, for {what}: is spec.source.apiURL right?",
             ) from error
+        except Closed as error:
+            raise Retry(Reason.SOURCE_UNAVAILABLE, f"The connection to {self._host} is being replaced") from error
         except requests.RequestException as error:
             raise github_errors.unreachable(error, self._host, TIMEOUT) from error
         except ValueError as error:  # PyGithub or requests could not make sense of it

@@ -31,6 +31,10 @@ class Astray(Exception):
     """The call led to another host, or round in circles."""
 
 
+class Closed(Exception):
+    """The pool was closed while this call waited for its turn, or before it."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Header names are lower-case."""
@@ -51,8 +55,11 @@ class Clients:
             self._idle.put_nowait(_Client(api_url, auth, trust))
 
     async def request(self, verb: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Raises `requests.RequestException`, or `Astray`."""
+        """Raises `requests.RequestException`, `Astray` or `Closed`."""
         client = await self._idle.get()
+        if self._closed:
+            self._idle.put_nowait(client)  # the next who waits must learn it too
+            raise Closed
         work = asyncio.wrap_future(self._threads.submit(client.request, verb, path, dict(headers or {})))
         # The thread goes on where this task is cancelled, and keeps its client until it is through.
         work.add_done_callback(lambda _: self._give_back(client))
@@ -61,15 +68,14 @@ class Clients:
     def close(self) -> None:
         """A call under way is left to end by itself."""
         self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        self._threads.shutdown(wait=False)
+        for _ in range(self._idle.qsize()):
+            self._give_back(self._idle.get_nowait())
 
     def _give_back(self, client: "_Client") -> None:
         if self._closed:
             client.close()
-        else:
-            self._idle.put_nowait(client)
+        self._idle.put_nowait(client)
 
 
 class _Client:

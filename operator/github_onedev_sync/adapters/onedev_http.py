@@ -8,7 +8,7 @@ import httpx
 
 from .. import __version__
 from ..api.conditions import Reason
-from ..api.errors import Stalled
+from ..api.errors import Retry, Stalled
 from . import onedev_errors
 from .trust import ssl_context
 
@@ -63,6 +63,8 @@ class Rest:
         await self._client.aclose()
 
     async def _request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        if self._client.is_closed:
+            raise Retry(Reason.TARGET_UNAVAILABLE, f"The connection to {self._host} is being replaced")
         try:
             return await self._client.request(method, path, **sent)
         except httpx.RequestError as error:

@@ -14,7 +14,7 @@ def ssl_context(ca: str | None) -> ssl.SSLContext:
     if ca is not None:
         try:
             context.load_verify_locations(cadata=ca)
-        except (ssl.SSLError, ValueError) as error:  # ValueError: empty, or not ASCII
+        except (ssl.SSLError, ValueError, TypeError) as error:  # ValueError: empty; TypeError: not ASCII
             raise Stalled(
                 Reason.SECRET_INVALID,
                 "The key ca.crt of the Secret is not a PEM certificate: it must begin with -----BEGIN CERTIFICATE-----",
