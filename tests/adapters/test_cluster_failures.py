@@ -78,6 +78,14 @@ async def test_answers(
     assert TOKEN not in str(caught.value)
 
 
+async def test_no_secret_is_logged(adapter: Cluster, api_server: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    api_server.answer = (200, '{"data": {"token": "aGlkZGVu"}}')
+    assert await adapter.read_secret("default", "some") == {"token": b"hidden"}
+    assert "aGlkZGVu" not in caplog.text
+    assert TOKEN not in caplog.text
+
+
 async def test_what_is_sent(adapter: Cluster, api_server: ApiServer) -> None:
     await adapter.patch_status("repositorymirrors", "default/one", "1", {})
     (sent,) = api_server.headers

@@ -201,6 +201,31 @@ async def test_git_gets_a_token_that_is_valid_for_half_an_hour(
     assert await app.git_token() != first
 
 
+async def test_no_token_is_logged(app: GitHub, github: GitHub, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    await app.repository(PRIVATE)
+    await github.repository(PRIVATE)
+    minted = await app.git_token()
+    assert minted is not None
+    assert minted not in caplog.text
+    assert GITHUB_TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"token": "ghs_secret"}', '{"token": 1, "expires_at": "soon"}'])
+async def test_an_access_token_that_is_none(app: GitHub, github_stand_in: GitHubStandIn, body: str) -> None:
+    github_stand_in.faults.add(path="/app/installations/", status=201, body=body)
+    with pytest.raises(Retry, match="installation 99 of the App 4711 is not GitHub's") as caught:
+        await app.repository(PUBLIC)
+    assert "ghs_secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+async def test_a_limit_met_while_minting(app: GitHub, github_stand_in: GitHubStandIn) -> None:
+    github_stand_in.faults.add(path="/app/installations/", status=429, headers={"Retry-After": "10"})
+    with pytest.raises(Waiting) as caught:
+        await app.repository(PUBLIC)
+    assert caught.value.after == timedelta(seconds=10)
+
+
 @pytest.mark.parametrize(
     "credentials", [App("4711", 100, PEM), App("4712", 99, PEM)], ids=["another installation", "another app"]
 )

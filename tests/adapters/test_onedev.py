@@ -242,3 +242,9 @@ async def test_what_is_sent(onedev: OneDev, onedev_stand_in: OneDevStandIn) -> N
         assert "cookie" not in entry.headers
         assert ("content-type" in entry.headers) == (entry.method == "POST")
         assert entry.authenticated or entry.fault
+
+
+async def test_no_token_is_logged(onedev: OneDev, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    await onedev.check_account()
+    assert ONEDEV_TOKEN not in caplog.text

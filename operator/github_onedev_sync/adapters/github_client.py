@@ -5,6 +5,7 @@ Its retries, sleeps and throttles are off: what an answer means is for the calle
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,9 @@ API_VERSION = "2022-11-28"
 TIMEOUT = 15
 # PyGithub follows 301 and repeats 202 without end. Two renames and one hiccup are plenty.
 _EXCHANGES_PER_CALL = 4
+
+# At DEBUG PyGithub writes whole answers into the log, and the answer to an App's request is a token.
+logging.getLogger("github").setLevel(logging.INFO)
 
 _Connection = HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass
 
