@@ -253,12 +253,12 @@ async def test_a_redirect_that_leads_nowhere_is_an_outage(location: str) -> None
 
 SOURCE_ANSWERS = [
     (401, "", "", Stalled, Reason.SOURCE_AUTHENTICATION_FAILED),
-    (403, "Repository 'o/r' is disabled. Please ask the owner", "", Stalled, Reason.DISABLED),
-    (403, "Repository access blocked", "", Stalled, Reason.BLOCKED),
+    (403, "Repository 'o/r' is disabled. Please ask the owner", "", Retry, Reason.DISABLED),
+    (403, "Repository access blocked", "", Retry, Reason.BLOCKED),
     (403, "You have exceeded a secondary rate limit", "", Waiting, Reason.RATE_LIMITED),
     (404, "Repository not found.", "", Retry, Reason.PRIVATE_OR_GONE),
     (429, "", "120", Waiting, Reason.RATE_LIMITED),
-    (451, "", "", Stalled, Reason.TAKEN_DOWN),
+    (451, "", "", Retry, Reason.TAKEN_DOWN),
     (500, "", "", Retry, Reason.SOURCE_UNAVAILABLE),
     (503, "", "", Retry, Reason.SOURCE_UNAVAILABLE),
 ]

@@ -53,7 +53,7 @@ async def _run(settings: Settings) -> int:
         cluster = await Cluster.connect()
         stack.push_async_callback(cluster.close)
         await _check_crds(cluster)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         connections = Connections(cluster, clock)
         stack.push_async_callback(connections.close)
         engine = build_engine(settings, clock, cluster, connections, session)

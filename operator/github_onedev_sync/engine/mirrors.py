@@ -9,7 +9,7 @@ from ..api.errors import Retry, SyncError
 from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
 from ..api.refs import BRANCHES
 from ..api.report import Outcome
-from ..decide import status as say
+from ..decide import ending, status as say
 from ..decide.compare import needs_run
 from ..decide.run import Run, result
 from ..decide.schedule import after_restart, next_interval
@@ -51,11 +51,18 @@ class MirrorReconciler:
             self._due.pop(key, None)
             return None
         if mirror.metadata.deletion_timestamp is not None:
-            return await self.remover.remove(mirror)
+            return await self._remove(mirror)
         now = self.clock.now()
         run = self.store.run_of(mirror)
         step = next_step(mirror, run, self._due_of(mirror, now), now)
         return await self._take(mirror, step, now)
+
+    async def _remove(self, mirror: RepositoryMirror) -> datetime | None:
+        """A run that goes on must not write into a project that is being removed."""
+        run = self.store.run_of(mirror)
+        if run is not None and not run.ended:
+            await self.launcher.discard(mirror, run)
+        return await self.remover.remove(mirror)
 
     def _due_of(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
         """What this process planned; at first sight, what passed while nobody watched is spread over a while."""
@@ -150,7 +157,7 @@ class MirrorReconciler:
             return await self._failed(mirror, outcome, now, run, None)
         event(log, "reconcile", mirror=mirror.key, run=run.run, decision="Collect", outcome=outcome.outcome)
         self.metrics.run_ended(outcome.outcome, outcome.reason, outcome.seconds, outcome.bytes)
-        after = say.collected(mirror, run, outcome, now)
+        after = ending.collected(mirror, run, outcome, now)
         due = await self._write(mirror, after, after.next_sync_time)
         self._due[mirror.key] = None
         if outcome.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
@@ -170,7 +177,7 @@ class MirrorReconciler:
     async def _failed(
         self, mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
     ) -> datetime | None:
-        after = say.failed(mirror, error, now, run, asked)
+        after = ending.failed(mirror, error, now, run, asked)
         event(
             log,
             "reconcile",

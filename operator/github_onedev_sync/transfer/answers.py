@@ -41,11 +41,11 @@ def source_error(
     if status == 429 or (status == 403 and ("rate limit" in text or retry_after)):
         return Waiting(Reason.RATE_LIMITED, f"{where} asks for a pause ({status})", _pause(retry_after))
     if status == 451:
-        return Stalled(Reason.TAKEN_DOWN, f"{where} was taken down for legal reasons (451); the mirror is kept")
+        return Retry(Reason.TAKEN_DOWN, f"{where} was taken down for legal reasons (451); the mirror is kept")
     if status == 403 and "disabled" in text:
-        return Stalled(Reason.DISABLED, f"{where} is disabled at the source (403); the mirror is kept as it is")
+        return Retry(Reason.DISABLED, f"{where} is disabled at the source (403); the mirror is kept as it is")
     if status == 403:
-        return Stalled(Reason.BLOCKED, f"{where} refuses access (403); the mirror is kept as it is")
+        return Retry(Reason.BLOCKED, f"{where} refuses access (403); the mirror is kept as it is")
     return Retry(Reason.SOURCE_UNAVAILABLE, f"{where} answered {status}")
 
 
