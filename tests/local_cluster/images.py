@@ -18,8 +18,9 @@ from .base_image import base_image
 from .errors import ClusterError
 from .places import CHECKOUT, Say, cache_root, locked
 
-_COMMON = ("Containerfile", "requirements.txt", "operator/github_onedev_sync")
-_STAND_INS = ("tests/__init__.py", "tests/stand_ins")
+_COMMON = ("Containerfile", "requirements.txt")
+_OPERATOR = (*_COMMON, "operator/github_onedev_sync")
+_STAND_INS = (*_COMMON, "tests/__init__.py", "tests/stand_ins")
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _MEGABYTE = 1_000_000
 
@@ -52,8 +53,8 @@ def build(say: Say) -> list[Image]:
     """Build both images unless they are up to date; returns them, the operator's first."""
     with locked(cache_root() / "images.lock", lambda: say("waiting for another build of the images")):
         return [
-            _build(operator_image(), "operator", _COMMON, say),
-            _build(stand_ins_image(), "stand-ins", _COMMON + _STAND_INS, say),
+            _build(operator_image(), "operator", _OPERATOR, say),
+            _build(stand_ins_image(), "stand-ins", _STAND_INS, say),
         ]
 
 
@@ -87,7 +88,7 @@ def _build(image: Image, target: str, inputs: tuple[str, ...], say: Say) -> Imag
         part.replace(image.archive)
     stamp.write_text(json.dumps(wanted))
     size = image.archive.stat().st_size / _MEGABYTE
-    say(f"{image.reference}, {size:.0f} MB … {time.monotonic() - began:.0f} s")
+    say(f"{image.reference}, {size:.0f} MB unpacked … {time.monotonic() - began:.0f} s")
     return image
 
 
@@ -97,7 +98,12 @@ def _files(inputs: tuple[str, ...]) -> Iterator[Path]:
         if not path.exists():
             raise ClusterError(f"{name} is missing", "the image is made of it", "restore it from git")
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
+        yield from (file for file in found if file.is_file() and _belongs(file))
+
+
+def _belongs(file: Path) -> bool:
+    """Byte code and the tests of the stand-ins themselves stay outside."""
+    return "__pycache__" not in file.parts and not file.name.startswith("test_") and file.name != "conftest.py"
 
 
 def _digest(files: list[Path]) -> str:
@@ -139,6 +145,6 @@ def _save_command(engine: str, reference: str, archive: Path) -> list[str]:
         case "docker":
             return ["docker", "save", "--output", str(archive), reference]
         case "podman":
-            return ["podman", "save", "--format", "oci-archive", "--output", str(archive), reference]
-    # Compressing takes longer than everything else, and the way to the node is short.
-    return ["buildah", "push", "--quiet", "--disable-compression", reference, f"oci-archive:{archive}:{reference}"]
+            return ["podman", "save", "--output", str(archive), reference]
+    # Uncompressed: compressing takes longer than everything else, and the way to the node is short.
+    return ["buildah", "push", "--quiet", reference, f"docker-archive:{archive}:{reference}"]

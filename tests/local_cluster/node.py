@@ -85,11 +85,16 @@ class NodeCluster:
             raise ClusterError(
                 f"cluster {self.name} is not up", "", f"python -m tests.local_cluster up --name {self.name}"
             )
+        loaded, found = self.root / f"loaded-{archive.name}", archive.stat()
+        mark = f"{archive.resolve()} {found.st_size} {found.st_mtime_ns}"
+        if loaded.exists() and loaded.read_text() == mark:
+            return
         socket = str(self._layout().containerd_socket)
         command = ["ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", str(archive)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise ClusterError(f"cannot load {archive}", done.stderr.strip(), f"see {self.logs / 'containerd.log'}")
+        loaded.write_text(mark)
 
     def down(self) -> None:
         """End the cluster and remove everything it made on the machine; no error where there is none."""
