@@ -71,20 +71,20 @@ async def test_no_project_by_push(onedev: OneDevStandIn, rest: OneDevClient, git
     assert await onedev.list_projects() == []
 
 
-@pytest.mark.parametrize("protocol", ["0", "2"])
-@pytest.mark.parametrize("buffer", ["1", "1m"])
+@pytest.mark.parametrize(("protocol", "buffer"), [("0", "1"), ("2", "1m")])
 async def test_push_and_clone(
     rest: OneDevClient, onedev: OneDevStandIn, git: Git, histories: Path, protocol: str, buffer: str
 ) -> None:
     """With a small buffer git probes first and then sends in chunks."""
     await rest.create("many")
-    settings = ("-c", f"protocol.version={protocol}", "-c", f"http.postBuffer={buffer}")
     refspecs = ("refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
-    done = await git(*settings, "push", "--quiet", rest.git_url("many"), *refspecs, at=histories / "many-refs.git")
+    push = ("-c", f"http.postBuffer={buffer}", "push", "--quiet", rest.git_url("many"), *refspecs)
+    done = await git(*push, at=histories / "many-refs.git")
     assert done.returncode == 0, done.stderr
     assert (await onedev.fsck("many"))["whole"]
     assert len(await onedev.refs("many")) == 1002
-    assert (await git(*settings, "clone", "--quiet", "--mirror", rest.git_url("many"), "copy")).returncode == 0
+    clone = ("-c", f"protocol.version={protocol}", "clone", "--quiet", "--mirror", rest.git_url("many"), "copy")
+    assert (await git(*clone)).returncode == 0
 
 
 async def test_head_follows_the_last_branch_while_it_is_unborn(

@@ -54,6 +54,7 @@ class Hooks:
         self._pushes: dict[str, Push] = {}
         self._server: asyncio.Server | None = None
         self.seed_pull_requests = False
+        self._seeded: set[int] = set()
 
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,8 @@ class Hooks:
             elif update.ref != head:
                 branch = update.ref.removeprefix("refs/heads/")
                 lines += ["", f"Create a pull request for '{branch}' by visiting:", f"    {push.hint_url}{branch}", ""]
-        if self.seed_pull_requests and born:
+        if self.seed_pull_requests and born and push.project.id not in self._seeded:
+            self._seeded.add(push.project.id)
             await seed_pull_request(self._processes, push.repository)
 
 
