@@ -98,6 +98,8 @@ class Looker:
         found = await source.api.repository(mirror.spec.source.repository)
         pinned = mirror.status.source.id if mirror.status.source else None
         check_identity(pinned, found.id, mirror.spec.source.repository, mirror.approved)
+        if found.disabled:
+            raise Retry(Reason.DISABLED, f"GitHub has disabled {found.full_name}; the mirror is kept as it is")
         return found
 
     async def _project(
