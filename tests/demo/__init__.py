@@ -1,0 +1,1 @@
+"""`make demo`: a cluster, the operator, servers to mirror between, and mirrors that become Ready before your eyes."""
