@@ -1,6 +1,6 @@
 """Small real HTTP servers that behave like GitHub and OneDev, oddities and errors included.
 
-Each runs as a process (`python -m tests.stand_ins.github`, `python -m tests.stand_ins.onedev`, both with `--help`), in a
+Each runs as a process (`python -m tests.stand_ins.github` and `python -m tests.stand_ins.onedev`, see `--help`), in a
 pod (`manifests.yaml`), or within a test (`async with GitHubStandIn(folder) as server`). A test steers it by methods, or
 anybody over the admin API, which only the stand-ins have:
 

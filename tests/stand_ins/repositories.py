@@ -4,6 +4,7 @@ All belong to the owner `demo`. Every author date is fixed, so the object ids ne
 """
 
 import argparse
+import contextlib
 import random
 import shutil
 import subprocess
@@ -62,15 +63,22 @@ class Import:
 
     def run(self, repository: Path, settings: Mapping[str, str] | None = None) -> None:
         """Writes everything into the repository. Raises GitFailed."""
-        done = subprocess.run(
-            ["git", "-C", str(repository), "fast-import", "--quiet", "--force"],
-            input=b"".join(self._parts),
+        command = ["git", "-C", str(repository), "fast-import", "--quiet", "--force"]
+        with subprocess.Popen(
+            command,
             env=environment(settings),
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise GitFailed(done.stderr.decode(errors="replace"))
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            # Piece by piece: the stream of a big history is not held twice.
+            with contextlib.suppress(BrokenPipeError):
+                for part in self._parts:
+                    process.stdin.write(part)
+            _, errors = process.communicate()
+        if process.returncode:
+            raise GitFailed(errors.decode(errors="replace"))
 
 
 def _data(content: bytes) -> bytes:
