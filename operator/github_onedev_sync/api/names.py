@@ -19,6 +19,7 @@ COMPONENT_SYNC = "sync"
 MIRROR_UID = f"{GROUP}/mirror-uid"
 SERVER_UID = f"{GROUP}/server-uid"
 RUN = f"{GROUP}/run"
+GENERATION = f"{GROUP}/generation"
 
 _LABEL_LIMIT = 63
 _JOB_SUFFIX = 8

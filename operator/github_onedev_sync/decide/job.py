@@ -57,6 +57,7 @@ def build_job(
             "name": names.job_name(mirror.metadata.name, work.run),
             "namespace": mirror.metadata.namespace,
             "labels": labels,
+            "annotations": {names.GENERATION: str(mirror.metadata.generation)},
             "ownerReferences": [owner_reference(mirror)],
         },
         "spec": {

@@ -48,10 +48,12 @@ _CANNOT_START = frozenset(
 
 @dataclass(frozen=True)
 class Run:
-    """`ended` is told by the pod, some 2 s before the Job tells it, or by the Job where the pod is gone.
+    """`ended` is told by the pod, some 2 s before the Job tells it, or by the Job where the pod is gone. A pod that its
+    node gave up ends nothing: the Job makes another.
 
     `exit_code` and `termination` (message, then the kubelet's reason) are the worker container's; `job_reason` is the
-    failed Job's, such as DeadlineExceeded; `waiting` is why a container has not started, or empty.
+    failed Job's, such as DeadlineExceeded; `waiting` is why a container has not started, or empty. `generation` is the
+    one of the mirror's spec that the run works on, empty where the Job does not tell.
     """
 
     job: str
@@ -59,6 +61,7 @@ class Run:
     run: str
     started_at: datetime
     ended: bool
+    generation: str = ""
     succeeded: bool = False
     exit_code: int | None = None
     report: Report | None = None
@@ -77,20 +80,22 @@ class Run:
 
 def read_run(job: Body, pod: Body | None) -> Run:
     metadata, status = job["metadata"], job.get("status") or {}
-    verdict = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    verdict = _true_conditions(status)
     failed = verdict.get("Failed") or verdict.get("FailureTarget")
     pod_status = (pod or {}).get("status") or {}
     container: Body = next(iter(pod_status.get("containerStatuses") or ()), {})
     state = container.get("state") or {}
     terminated, waiting = state.get("terminated"), state.get("waiting") or {}
     pod_ended = terminated is not None or pod_status.get("phase") in ("Succeeded", "Failed")
+    given_up = "DisruptionTarget" in _true_conditions(pod_status)
     blocked = waiting.get("reason") if waiting.get("reason") in _CANNOT_START else ""
     return Run(
         job=metadata["name"],
         namespace=metadata["namespace"],
         run=(metadata.get("labels") or {}).get(names.RUN, ""),
         started_at=datetime.fromisoformat(metadata["creationTimestamp"]),
-        ended=pod_ended or failed is not None or "Complete" in verdict,
+        ended=(pod_ended and not given_up) or failed is not None or "Complete" in verdict,
+        generation=(metadata.get("annotations") or {}).get(names.GENERATION, ""),
         succeeded=(terminated or {}).get("exitCode") == 0 or "Complete" in verdict,
         exit_code=(terminated or {}).get("exitCode"),
         report=Report.from_json((terminated or {}).get("message")),
@@ -102,6 +107,10 @@ def read_run(job: Body, pod: Body | None) -> Run:
         cannot_start=bool(blocked),
         pod=((pod or {}).get("metadata") or {}).get("name", ""),
     )
+
+
+def _true_conditions(status: Body) -> dict[str, Body]:
+    return {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
 
 
 def _unscheduled(pod_status: Body) -> str:

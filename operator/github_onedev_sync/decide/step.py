@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..api.conditions import ConditionType
+from ..api.conditions import ConditionType, Reason
 from ..api.mirror import RepositoryMirror
 from .run import Run
 
@@ -60,17 +60,18 @@ Step = Rest | SayNothingYet | Follow | Collect | Discard | Lost | Look
 
 def next_step(mirror: RepositoryMirror, run: Run | None, due: datetime | None, now: datetime) -> Step:
     """`due` is when this process planned to look next, None where it has not yet."""
-    status = mirror.status
+    status, last = mirror.status, mirror.status.last_run
+    if run is not None and last is not None and run.job != last.job and run.started_at < last.started_at:
+        run = None  # A failed one of long ago, kept for its log only.
     if run is not None:
         if not run.ended:
             return Follow(run)
-        last = status.last_run
         if last is None or last.job != run.job or last.outcome is None:
             return Collect(run)
         if run.succeeded:
             return Discard(run)
-    elif status.last_run is not None and status.last_run.outcome is None:
-        return Lost(status.last_run.job)
+    elif last is not None and last.outcome is None:
+        return Lost(last.job)
     if mirror.spec.suspend:
         return Rest(None) if status.conditions else SayNothingYet()
     if mirror.requested is not None or not attempted(mirror) or approves_something_new(mirror):
@@ -80,9 +81,11 @@ def next_step(mirror: RepositoryMirror, run: Run | None, due: datetime | None, n
 
 
 def attempted(mirror: RepositoryMirror) -> bool:
-    """Whether this generation was tried, with whatever outcome."""
+    """Whether this generation was tried, with whatever outcome. Waiting for the first try is none."""
     ready = mirror.status.condition(ConditionType.READY)
-    return ready is not None and ready.observed_generation == mirror.metadata.generation
+    if ready is None or ready.reason == Reason.PROGRESSING:
+        return False
+    return ready.observed_generation == mirror.metadata.generation
 
 
 def approves_something_new(mirror: RepositoryMirror) -> bool:

@@ -1,0 +1,155 @@
+"""What a mirror's status says after a run ended, or after a look or a run failed."""
+
+from datetime import datetime
+
+from ..api.conditions import SOURCE_REASONS, TARGET_REASONS, ConditionType, Reason
+from ..api.errors import Stalled, SyncError, Waiting
+from ..api.mirror import HistoryEntry, MirrorStatus, RefsStatus, RepositoryMirror, RunStatus
+from ..api.report import Outcome, TaskReport
+from .conditions import Conditions
+from .run import Run
+from .schedule import next_attempt, next_interval, next_stalled
+from .status import conditions_of, equal_message, finish, say_available, say_ready
+
+HISTORY_LIMIT = 10
+
+
+def collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: datetime) -> MirrorStatus:
+    """A run ended with a report: Synced, Unchanged, Partial or Blocked."""
+    return _outdated(mirror, run, _collected(mirror, run, report, now), now)
+
+
+def _outdated(mirror: RepositoryMirror, run: Run, after: MirrorStatus, now: datetime) -> MirrorStatus:
+    """What a run brought counts; where the spec changed meanwhile, its verdict does not, and the next look is due."""
+    if run.generation in ("", str(mirror.metadata.generation)):
+        return after
+    message = f"Job {run.job} ended; the spec changed meanwhile and is looked at next"
+    conditions = (
+        Conditions(after.conditions, mirror.metadata.generation, now)
+        .set(ConditionType.READY, None, Reason.PROGRESSING, message)
+        .set(ConditionType.RECONCILING, True, Reason.PROGRESSING, message)
+    )
+    return finish(after, conditions, observed_generation=mirror.status.observed_generation, next_sync_time=now)
+
+
+def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: datetime) -> MirrorStatus:
+    conditions = conditions_of(mirror, now).drop(ConditionType.RECONCILING, ConditionType.STALLED)
+    count = report.branches + report.tags
+    failures = 0
+    if report.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
+        say_ready(conditions, equal_message(count, report.digest), count == 0)
+        if mirror.status.source is not None:
+            say_available(conditions, mirror.status.source)
+    else:
+        conditions.set(ConditionType.READY, False, report.reason, report.message)
+        conditions.set(ConditionType.VERIFIED, False, Reason.REFS_UNEQUAL, _unequal_message(report))
+    if report.outcome is Outcome.BLOCKED:
+        conditions.set(ConditionType.STALLED, True, report.reason, report.message)
+    if report.outcome is Outcome.PARTIAL:
+        failures = mirror.status.failures + 1
+        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, report.message)
+    return finish(
+        mirror.status,
+        conditions,
+        observed_generation=mirror.metadata.generation,
+        refs=RefsStatus(
+            branches=report.branches,
+            tags=report.tags,
+            total=count,
+            archived=report.archives,
+            digest=report.digest,
+            unequal=report.unequal_count,
+            unequal_digest=report.unequal_digest,
+        ),
+        last_sync_time=now,
+        next_sync_time=_after_report(mirror, failures, now),
+        failures=failures,
+        **_ending(mirror, run, now, report.outcome, report.reason, report.message, report),
+    )
+
+
+def _after_report(mirror: RepositoryMirror, failures: int, now: datetime) -> datetime:
+    if mirror.status.target is None:
+        return now  # Adopted after a crash, before source and target were written down: a look tells them.
+    if failures:
+        return next_attempt(mirror.metadata.uid, failures, now)
+    return next_interval(mirror.metadata.uid, mirror.spec.interval, now)
+
+
+def _unequal_message(report: TaskReport) -> str:
+    more = report.unequal_count - len(report.unequal)
+    return f"{report.unequal_count} refs differ: {', '.join(report.unequal)}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
+def failed(
+    mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
+) -> MirrorStatus:
+    """A look or a run failed. The policy of `error` says what comes next."""
+    status, uid = mirror.status, mirror.metadata.uid
+    conditions = conditions_of(mirror, now).set(ConditionType.READY, False, error.reason, error.message)
+    if error.reason in SOURCE_REASONS:
+        conditions.set(ConditionType.SOURCE_AVAILABLE, False, error.reason, error.message)
+    if error.reason in TARGET_REASONS:
+        conditions.set(ConditionType.TARGET_AVAILABLE, False, error.reason, error.message)
+    failures, observed = status.failures + 1, status.observed_generation
+    if isinstance(error, Stalled):
+        conditions.set(ConditionType.STALLED, True, error.reason, error.message)
+        due, observed = next_stalled(uid, mirror.spec.interval, now), mirror.metadata.generation
+    else:
+        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
+        if isinstance(error, Waiting):
+            due, failures = now + error.after, status.failures
+        else:
+            due = next_attempt(uid, failures, now)
+    fields: dict[str, object] = {}
+    if run is not None:
+        fields = _ending(mirror, run, now, Outcome.FAILED, error.reason, error.message)
+    elif status.last_run is not None and status.last_run.outcome is None:
+        fields["last_run"] = status.last_run.changed(outcome=Outcome.FAILED)
+    after = finish(
+        status,
+        conditions,
+        observed_generation=observed,
+        failures=failures,
+        last_attempt_time=now,
+        next_sync_time=due,
+        last_handled_reconcile_at=asked or status.last_handled_reconcile_at,
+        **fields,
+    )
+    return after if run is None else _outdated(mirror, run, after, now)
+
+
+def _ending(
+    mirror: RepositoryMirror,
+    run: Run,
+    now: datetime,
+    outcome: Outcome,
+    reason: Reason,
+    message: str,
+    report: TaskReport | None = None,
+) -> dict[str, object]:
+    """`lastRun` and `history` after a run; the newest entry comes first."""
+    seconds = round(report.seconds if report else (now - run.started_at).total_seconds(), 1)
+    last = RunStatus(job=run.job, started_at=run.started_at, outcome=outcome, seconds=seconds)
+    if report is not None:
+        last = last.changed(
+            engine=report.engine,
+            bytes=report.bytes,
+            created=report.created,
+            updated=report.updated,
+            deleted=report.deleted,
+            rejected=report.rejected,
+        )
+    entry = HistoryEntry(
+        job=run.job,
+        started_at=run.started_at,
+        seconds=seconds,
+        outcome=outcome,
+        reason=reason,
+        message=message,
+        refs_changed=report.created + report.updated + report.deleted if report else 0,
+        bytes=report.bytes if report else 0,
+    )
+    return {"last_run": last, "history": (entry, *mirror.status.history)[:HISTORY_LIMIT]}
