@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ..api.errors import ClusterRefused, ClusterUnavailable
 from ..api.mirror import RepositoryMirror
+from ..api.model import Condition
 from ..api.server import OneDevServer
 from ..api.starred import StarredReposSync
 from ..observability.logs import event
@@ -74,9 +75,13 @@ class Engine:
 
     async def _reconcile(self, kind: str, key: str) -> datetime | None:
         """One reconcile; no failure of it may end the process."""
+        before = self._conditions(kind, key)
         with self.metrics.reconcile(kind) as outcome:
             try:
-                return await self._reconciler(kind).reconcile(key)
+                due = await self._reconciler(kind).reconcile(key)
+                if self._conditions(kind, key) != before:
+                    self._told(kind, key)
+                return due
             except ClusterUnavailable as error:
                 outcome("cluster_unavailable")
                 event(log, "cluster unavailable", level=logging.WARNING, kind=kind, key=key, message=str(error))
@@ -88,6 +93,17 @@ class Engine:
                 log.exception("reconcile failed by a bug", extra={"fields": {"kind": kind, "key": key}})
         self.queue.add(f"{kind}:{key}", _RETRY)
         return None
+
+    def _conditions(self, kind: str, key: str) -> tuple[Condition, ...]:
+        known = self.store.servers.get(key) if kind == SERVER else self.store.mirrors.get(key)
+        return known.status.conditions if known is not None and kind != SYNC else ()
+
+    def _told(self, kind: str, key: str) -> None:
+        """Our own write is in the store before the watch tells of it, so nobody else would pass it on."""
+        if kind == SERVER:
+            self._wake_mirrors(key)
+        elif key in self.store.mirrors:
+            self.queue.add(f"{SERVER}:{server_of(self.store.mirrors[key])}", _COUNT_DELAY)
 
     # What the watches tell.
 
@@ -110,7 +126,7 @@ class Engine:
 
     def server_seen(self, server: OneDevServer) -> None:
         known = self.store.servers.get(server.key)
-        self.store.servers[server.key] = server
+        self.store.put_server(server)
         if known is None or known.metadata.generation != server.metadata.generation or _asked(known, server):
             self.queue.add(f"{SERVER}:{server.key}")
         if known is None or known.status.conditions != server.status.conditions or known.spec != server.spec:

@@ -9,7 +9,8 @@ from ..api.errors import Retry, SyncError
 from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
 from ..api.refs import BRANCHES
 from ..api.report import Outcome
-from ..decide import ending, status as say
+from ..decide import ending
+from ..decide import status as say
 from ..decide.compare import needs_run
 from ..decide.run import Run, result
 from ..decide.schedule import after_restart, next_interval
@@ -30,6 +31,11 @@ log = logging.getLogger(__name__)
 _FOLLOW = timedelta(seconds=60)
 # How long an image that can't be pulled, and the like, may go on before the run is given up.
 _START_LIMIT = timedelta(minutes=2)
+_TOO_LATE = timedelta(seconds=1)
+
+
+class TooLate(Exception):
+    """Somebody changed the resource meanwhile: nothing was written, and nothing that builds on it may be done."""
 
 
 @dataclass
@@ -47,15 +53,19 @@ class MirrorReconciler:
     async def reconcile(self, key: str) -> datetime | None:
         """Does the step that is due; returns when to come back, or None to wait for a change."""
         mirror = self.store.mirrors.get(key)
-        if mirror is None:
-            self._due.pop(key, None)
-            return None
-        if mirror.metadata.deletion_timestamp is not None:
-            return await self._remove(mirror)
-        now = self.clock.now()
-        run = self.store.run_of(mirror)
-        step = next_step(mirror, run, self._due_of(mirror, now), now)
-        return await self._take(mirror, step, now)
+        with self.launcher.slots.turn(key):
+            if mirror is None:
+                self._due.pop(key, None)
+                return None
+            if mirror.metadata.deletion_timestamp is not None:
+                return await self._remove(mirror)
+            now = self.clock.now()
+            step = next_step(mirror, self.store.run_of(mirror), self._due_of(mirror, now), now)
+            try:
+                return await self._take(mirror, step, now)
+            except TooLate:
+                self._due[key] = now
+                return now + _TOO_LATE
 
     async def _remove(self, mirror: RepositoryMirror) -> datetime | None:
         """A run that goes on must not write into a project that is being removed."""
@@ -141,14 +151,15 @@ class MirrorReconciler:
     async def _wait_for_slot(self, mirror: RepositoryMirror, priority: Priority, now: datetime) -> datetime | None:
         event(log, "reconcile", level=logging.DEBUG, mirror=mirror.key, decision="WaitForSlot")
         due = await self._write(mirror, say.waiting_for_slot(mirror, now), now + _FOLLOW)
-        self.launcher.slots.park(mirror.key, priority)
+        self.launcher.slots.park(mirror.key, priority)  # last, so that nobody stands in line who is gone meanwhile
         return due
 
     async def _follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
         if run.cannot_start and now - run.started_at > _START_LIMIT:
-            await self.launcher.discard(mirror, run)
             error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.waiting}")
-            return await self._failed(mirror, error, now, run, None)
+            due = await self._failed(mirror, error, now, run, None)
+            await self.launcher.discard(mirror, run)
+            return due
         return await self._write(mirror, say.following(mirror, run, now), now + _FOLLOW)
 
     async def _collect(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
@@ -156,10 +167,10 @@ class MirrorReconciler:
         if isinstance(outcome, SyncError):
             return await self._failed(mirror, outcome, now, run, None)
         event(log, "reconcile", mirror=mirror.key, run=run.run, decision="Collect", outcome=outcome.outcome)
-        self.metrics.run_ended(outcome.outcome, outcome.reason, outcome.seconds, outcome.bytes)
         after = ending.collected(mirror, run, outcome, now)
         due = await self._write(mirror, after, after.next_sync_time)
         self._due[mirror.key] = None
+        self.metrics.run_ended(outcome.outcome, outcome.reason, outcome.seconds, outcome.bytes)
         if outcome.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
             await self.launcher.discard(mirror, run)
         return due
@@ -168,7 +179,7 @@ class MirrorReconciler:
         found = await self.cluster.read_job(mirror.metadata.namespace, job)
         if found is not None:
             self.store.put_job(found)
-            return now
+            return now if self.store.run_of(mirror) else now + _FOLLOW  # one that is going is told of when it is gone
         error = Retry(
             Reason.RUN_LOST, f"Job {job} was deleted before it could report. Nothing is lost: it is run again"
         )
@@ -188,19 +199,19 @@ class MirrorReconciler:
             reason=error.reason,
             message=error.message,
         )
-        if run is not None:
-            self.metrics.run_ended(Outcome.FAILED, error.reason, (now - run.started_at).total_seconds(), 0)
         if run is not None and mirror.status.last_sync_time is None:
             after = await self.remover.withdraw(mirror, after)
+        due = await self._write(mirror, after, after.next_sync_time)
         self._due[mirror.key] = None
-        return await self._write(mirror, after, after.next_sync_time)
+        if run is not None:
+            self.metrics.run_ended(Outcome.FAILED, error.reason, (now - run.started_at).total_seconds(), 0)
+        return due
 
     async def _write(self, mirror: RepositoryMirror, after: MirrorStatus, due: datetime | None) -> datetime | None:
-        """Writes what differs, if anything does, tells of a transition, and passes `due` on."""
-        self.launcher.slots.leave(mirror.key)
+        """Writes what differs, if anything does, tells of a transition, and passes `due` on; raises TooLate."""
         written = await self.recorder.write(PLURAL, mirror, after)
         if written is None:
-            return self.clock.now() + timedelta(seconds=1)
+            raise TooLate
         if written:
             self.store.put_mirror(RepositoryMirror.read(written))
         return due

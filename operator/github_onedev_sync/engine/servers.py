@@ -30,6 +30,7 @@ class ServerReconciler:
         server = self.store.servers.get(key)
         if server is None or server.metadata.deletion_timestamp is not None:
             self._due.pop(key, None)
+            self._failures.pop(key, None)
             return None
         now = self.clock.now()
         if self._is_due(server, now):
@@ -45,7 +46,8 @@ class ServerReconciler:
         asked = server.metadata.annotations.get(names.REQUESTED_AT)
         ready = server.status.condition(ConditionType.READY)
         untried = ready is None or ready.observed_generation != server.metadata.generation
-        return untried or asked != server.status.last_handled_reconcile_at or now >= self._due.get(server.key, now)
+        requested = asked is not None and asked != server.status.last_handled_reconcile_at
+        return untried or requested or now >= self._due.get(server.key, now)
 
     async def _look(self, server: OneDevServer, now: datetime) -> ServerStatus:
         key, error = server.key, None
@@ -85,7 +87,8 @@ class ServerReconciler:
     async def _write(self, server: OneDevServer, after: ServerStatus) -> datetime | None:
         written = await self.recorder.write(PLURAL, server, after)
         if written is None:
+            self._due.pop(server.key, None)  # what was seen is not written down: look again
             return self.clock.now() + timedelta(seconds=1)
         if written:
-            self.store.servers[server.key] = OneDevServer.read(written)
+            self.store.put_server(OneDevServer.read(written))
         return None if server.spec.suspend else self._due.get(server.key)

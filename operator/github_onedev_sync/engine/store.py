@@ -6,6 +6,7 @@ from typing import Any
 
 from ..api import names
 from ..api.mirror import RepositoryMirror
+from ..api.model import Metadata
 from ..api.server import OneDevServer
 from ..api.starred import StarredReposSync
 from ..decide.run import Run, read_run
@@ -21,13 +22,13 @@ class Store:
     servers: dict[str, OneDevServer] = field(default_factory=dict)
     syncs: dict[str, StarredReposSync] = field(default_factory=dict)
     _jobs: dict[str, dict[str, Body]] = field(default_factory=dict)
-    _pods: dict[str, Body] = field(default_factory=dict)
+    _pods: dict[str, dict[str, Body]] = field(default_factory=dict)
     _mirror_by_uid: dict[str, str] = field(default_factory=dict)
 
     def put_mirror(self, mirror: RepositoryMirror) -> None:
         """Keeps the newer of what is known and what is told: our own write can be ahead of the watch."""
         known = self.mirrors.get(mirror.key)
-        if known is not None and known.metadata.uid == mirror.metadata.uid and _newer(known, mirror):
+        if known is not None and _newer(known.metadata, mirror.metadata):
             return
         self.mirrors[mirror.key] = mirror
         self._mirror_by_uid[mirror.metadata.uid] = mirror.key
@@ -36,6 +37,12 @@ class Store:
         mirror = self.mirrors.pop(key, None)
         if mirror is not None:
             self._mirror_by_uid.pop(mirror.metadata.uid, None)
+
+    def put_server(self, server: OneDevServer) -> None:
+        """As `put_mirror`."""
+        known = self.servers.get(server.key)
+        if known is None or not _newer(known.metadata, server.metadata):
+            self.servers[server.key] = server
 
     def mirror_of_run(self, body: Body) -> str | None:
         """The key of the mirror that a Job or pod works for."""
@@ -48,30 +55,33 @@ class Store:
         self._jobs.setdefault(_label(job, names.MIRROR_UID), {})[job["metadata"]["name"]] = job
 
     def drop_job(self, job: Body) -> None:
-        self._jobs.get(_label(job, names.MIRROR_UID), {}).pop(job["metadata"]["name"], None)
+        self.forget_job(job["metadata"]["name"], _label(job, names.MIRROR_UID))
 
     def forget_job(self, name: str, mirror_uid: str) -> None:
-        self._jobs.get(mirror_uid, {}).pop(name, None)
+        _remove(self._jobs, mirror_uid, name)
 
     def put_pod(self, pod: Body) -> None:
-        self._pods[_job_of(pod)] = pod
+        self._pods.setdefault(_job_of(pod), {})[pod["metadata"]["name"]] = pod
 
     def drop_pod(self, pod: Body) -> None:
-        self._pods.pop(_job_of(pod), None)
+        _remove(self._pods, _job_of(pod), pod["metadata"]["name"])
 
     def run_of(self, mirror: RepositoryMirror) -> Run | None:
         """The mirror's newest run that the cluster still shows."""
         jobs = [job for job in self._jobs.get(mirror.metadata.uid, {}).values() if not _deleted(job)]
         if not jobs:
             return None
-        job = max(jobs, key=lambda body: (body["metadata"]["creationTimestamp"], body["metadata"]["name"]))
-        return read_run(job, self._pods.get(job["metadata"]["uid"]))
+        return self._run(max(jobs, key=_age))
+
+    def _run(self, job: Body) -> Run:
+        """With the newest pod of the Job, for one on a drained node is replaced."""
+        return read_run(job, max(self._pods.get(job["metadata"]["uid"], {}).values(), key=_age, default=None))
 
     def live_runs(self) -> Iterator[tuple[str, str]]:
         """(mirror's uid, server's uid) of every Job that still holds a slot."""
         for uid, jobs in self._jobs.items():
             for job in jobs.values():
-                if not _deleted(job) and not read_run(job, self._pods.get(job["metadata"]["uid"])).ended:
+                if not _deleted(job) and not self._run(job).ended:
                     yield uid, _label(job, names.SERVER_UID)
 
 
@@ -80,10 +90,21 @@ def server_of(mirror: RepositoryMirror) -> str:
     return f"{mirror.metadata.namespace}/{mirror.spec.target.server_ref.name}"
 
 
-def _newer(known: RepositoryMirror, told: RepositoryMirror) -> bool:
+def _newer(known: Metadata, told: Metadata) -> bool:
     """Kubernetes 1.35 made the order of resource versions of one resource official (KEP-5504)."""
-    ours, theirs = known.metadata.resource_version, told.metadata.resource_version
-    return ours.isdecimal() and theirs.isdecimal() and int(ours) > int(theirs)
+    ours, theirs = known.resource_version, told.resource_version
+    return known.uid == told.uid and ours.isdecimal() and theirs.isdecimal() and int(ours) > int(theirs)
+
+
+def _age(body: Body) -> tuple[str, str]:
+    return body["metadata"]["creationTimestamp"], body["metadata"]["name"]
+
+
+def _remove(found: dict[str, dict[str, Body]], group: str, name: str) -> None:
+    members = found.get(group, {})
+    members.pop(name, None)
+    if not members:
+        found.pop(group, None)
 
 
 def _label(body: Body, label: str) -> str:
