@@ -14,8 +14,8 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry
 from github_onedev_sync.api.report import Outcome, TaskReport
 from github_onedev_sync.transfer import git_engine
-from github_onedev_sync.transfer.engine import Engine
-from github_onedev_sync.transfer.git_engine import Endpoint, GitEngine, environment
+from github_onedev_sync.transfer.engine import Endpoint, Engine
+from github_onedev_sync.transfer.git_engine import GitEngine, environment
 from github_onedev_sync.transfer.steps import Command, Knowledge, Push, PushResult
 from github_onedev_sync.worker.clock import Clock
 from github_onedev_sync.worker.log import JsonLog
@@ -289,3 +289,14 @@ def test_the_scratch_repository_is_told_nothing_secret_on_disk(tmp_path: Path) -
     assert settings["http.https://onedev.example/o/r.extraHeader"].startswith("Authorization: Basic ")
     assert made["GIT_ALLOW_PROTOCOL"] == "https"
     assert "secret" not in repr(source)
+
+
+async def test_a_shallow_source_is_named(world: World) -> None:
+    await world.github.commit(REPOSITORY, "main")
+    await world.github.commit(REPOSITORY, "main")
+    tip = world.source_git("rev-parse", "main")
+    (world.source_repository / "shallow").write_text(f"{tip}\n")
+    report = await world.sync()
+    assert report.outcome is Outcome.FAILED, report
+    assert report.reason is Reason.NOT_SUPPORTED, report
+    assert "shallow" in report.message

@@ -74,10 +74,10 @@ async def test_a_force_push_is_blocked_until_it_is_approved(mirrored: World) -> 
     after = await mirrored.target_refs()
     assert after["refs/heads/main"] == before["refs/heads/main"]
     assert after["refs/heads/dev"] != before["refs/heads/dev"]
-    command = f"kubectl annotate rmir -n default repo --overwrite github-onedev-sync.io/approve={report.unequal_digest}"
+    command = f"kubectl annotate rmir -n default repo --overwrite github-onedev-sync.io/approve={report.approval}"
     assert command in report.message
 
-    approved = await mirrored.sync(on_rewrite="Block", approved=report.unequal_digest)
+    approved = await mirrored.sync(on_rewrite="Block", approved=report.approval)
     assert (approved.outcome, approved.updated) == (Outcome.SYNCED, 1)
     await mirrored.assert_equal()
 
@@ -159,7 +159,7 @@ async def test_a_mass_disappearance_waits_for_approval(mirrored: World) -> None:
         await mirrored.github.delete_branch(REPOSITORY, f"b{number}")
     report = await mirrored.sync()
     assert (report.outcome, report.reason, report.deleted) == (Outcome.BLOCKED, Reason.MASS_DISAPPEARANCE, 0)
-    approved = await mirrored.sync(approved=report.unequal_digest)
+    approved = await mirrored.sync(approved=report.approval)
     assert (approved.outcome, approved.deleted, approved.archived) == (Outcome.SYNCED, 10, 10)
     await mirrored.assert_equal()
 

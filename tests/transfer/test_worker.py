@@ -88,13 +88,13 @@ async def test_a_time_out_ends_every_child(mirrored: World, side: str) -> None:
         mirrored.github.faults.add(**SILENT_FETCH)
     else:
         mirrored.onedev.faults.add(**SILENT_PUSH)
-    worker = await mirrored.start_worker(mirrored.task(), mirrored.task(key="default/next"), timeout_seconds=5)
+    worker = await mirrored.start_worker(mirrored.task(), mirrored.task(key="default/next"), timeout_seconds=10)
     children = await busy_children(worker, mirrored)
     code, report, said = await worker.end()
     assert code == ExitCode.TRANSIENT
     assert report is not None
     assert [t.reason for t in report.tasks] == [Reason.TIMED_OUT, Reason.TIMED_OUT]
-    assert "5 s" in report.tasks[0].message
+    assert "10 s" in report.tasks[0].message
     assert_gone(children)
     assert not list(mirrored.scratch().iterdir())
     assert await mirrored.target_refs() == before

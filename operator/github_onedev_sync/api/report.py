@@ -53,7 +53,7 @@ class TaskReport:
     and `rejected` count refs of this run; `branches`, `tags` and `archives` what the target holds now.
     `digest` is over the source's selected refs. `unequal` names the first refs that differ, `unequal_count` counts all
     and `unequal_digest` (`refs.digest_differences`) tells whether they are still the same ones. `head` is the target's
-    default branch.
+    default branch. `approval` is the digest that lets what is `Blocked` through, empty where nothing does.
     """
 
     key: str
@@ -76,6 +76,7 @@ class TaskReport:
     unequal_count: int = 0
     unequal_digest: str = ""
     head: str | None = None
+    approval: str = ""
 
 
 @dataclass(frozen=True)

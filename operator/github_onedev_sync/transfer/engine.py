@@ -1,12 +1,22 @@
 """The contract of everything that can carry out a plan, so that a second way to move packs is a second file."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .steps import Command, Knowledge, Push, PushResult
 
 Progress = Callable[[str, int], None]
 """Called with a phase (`Receiving objects`) and a percentage; from any thread."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A repository over HTTP. `ca_file` is a PEM file of the only authorities to trust, None for the system's."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
 
 
 class Engine(Protocol):

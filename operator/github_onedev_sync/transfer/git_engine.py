@@ -3,32 +3,26 @@
 import errno
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..api.errors import SyncError
 from ..api.refs import TAGS
-from .engine import Progress
-from .git_process import Completed, GitProcess, words
-from .git_words import fetch_error, out_of_space, push_error, refusal_error, refusals
+from .engine import Endpoint, Progress
+from .git_words import fetch_error, out_of_space, push_error, refusal_error, refusals, shallow
 from .listing import USER_AGENT, basic
 from .steps import Command, Kind, Knowledge, Push, PushResult
+
+if TYPE_CHECKING:
+    from .git_process import Completed, GitProcess
 
 _SOURCE_SILENCE = 120
 # A push that waits for one of OneDev's slots gets no byte at all, so this outlasts the queue.
 _TARGET_SILENCE = 900
 _ARGUMENTS = 1_000_000
 _OURS = "refs/source/"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A repository over HTTP. `ca_file` is a PEM file of the only authorities to trust, None for the system's."""
-
-    url: str
-    token: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
 
 
 def environment(scratch: Path, source: Endpoint, target: Endpoint) -> dict[str, str]:
@@ -74,14 +68,13 @@ class GitEngine:
         self._scratch = scratch
         self._source = source
         self._target = target
-        self._git = GitProcess(scratch, environment(scratch, source, target), progress)
-        self._ready = False
+        self._progress = progress
+        self._git: GitProcess | None = None
+        self._received = 0
 
     @property
     def received(self) -> int:
         return self._received
-
-    _received = 0
 
     async def prepare(self, wanted: Sequence[Command]) -> Knowledge:
         """Fetches the wanted objects by id, so that a source that moves meanwhile cannot mix two states."""
@@ -100,16 +93,19 @@ class GitEngine:
         return Knowledge(await self._forced(wanted), await self._other_objects())
 
     async def _init(self) -> None:
-        if self._ready:
+        if self._git:
             return
+        # GitPython is a quarter of a worker's start, and a run that finds nothing to do goes without.
+        from .git_process import GitProcess
+
         try:
             (self._scratch / "home").mkdir(parents=True)
         except OSError as error:
             raise _local(error) from error
+        self._git = GitProcess(self._scratch, environment(self._scratch, self._source, self._target), self._progress)
         done = await self._run("init", "--quiet", "--bare", "--template=")
         if done.status:
             raise push_error(self._target.url, done.stderr)
-        self._ready = True
 
     async def _forced(self, wanted: Sequence[Command]) -> frozenset[str]:
         forced = set()
@@ -137,9 +133,12 @@ class GitEngine:
             await self._make(push)
             if push.kind is Kind.ARCHIVE:
                 await self._fetch_from_target([command.new for command in push.commands if command.new])
-            return await self._push_all(push.commands)
+            result = await self._push_all(push.commands)
         except SyncError as error:
             return PushResult(error=error)
+        if result.error and (self._scratch / "shallow").exists():
+            return replace(result, error=shallow(self._source.url))
+        return result
 
     async def _make(self, push: Push) -> None:
         for kind, content in push.objects:
@@ -181,7 +180,8 @@ class GitEngine:
             return PushResult(carried_out, error=push_error(self._target.url, done.stderr))
         return PushResult(carried_out)
 
-    async def _run(self, *arguments: str, stdin: str = "", silence_seconds: int = 0) -> Completed:
+    async def _run(self, *arguments: str, stdin: str = "", silence_seconds: int = 0) -> "Completed":
+        assert self._git is not None, "_init comes first"  # noqa: S101
         try:
             return await self._git.run(*arguments, stdin=stdin, silence_seconds=silence_seconds)
         except OSError as error:
@@ -200,12 +200,17 @@ def _lease(command: Command) -> list[str]:
     return [f"--force-with-lease={command.name}:{command.old}"] if command.old else []
 
 
+def _size(arguments: Sequence[str]) -> int:
+    """Bytes that `arguments` take of what the kernel allows for a new process."""
+    return sum(len(argument.encode()) + 9 for argument in arguments)
+
+
 def _batches(commands: Sequence[Command]) -> list[list[Command]]:
     """`commands` in pieces whose command line the kernel takes."""
     batches: list[list[Command]] = [[]]
     size = 0
     for command in commands:
-        cost = words([*_lease(command), f"{command.new}:{command.name}"])
+        cost = _size([*_lease(command), f"{command.new}:{command.name}"])
         if batches[-1] and size + cost > _ARGUMENTS:
             batches.append([])
             size = 0

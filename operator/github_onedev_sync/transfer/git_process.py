@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +123,3 @@ def _drain(process: Git.AutoInterrupt, stdout: list[str], on_stderr: Callable[[s
         finish,
         decode_streams=False,
     )
-
-
-def words(arguments: Sequence[str]) -> int:
-    """Bytes that `arguments` take of what the kernel allows for a new process."""
-    return sum(len(argument.encode()) + 9 for argument in arguments)

@@ -20,6 +20,12 @@ def out_of_space() -> SyncError:
     return Retry(Reason.OUT_OF_SPACE, _OUT_OF_SPACE)
 
 
+def shallow(url: str) -> SyncError:
+    """Git fetches from a shallow source, and OneDev refuses commits whose parents it does not get."""
+    words = "is shallow: it lacks history that OneDev needs; complete it with git fetch --unshallow"
+    return Stalled(Reason.NOT_SUPPORTED, f"{public(url)} {words}")
+
+
 def last_word(stderr: Iterable[str]) -> str:
     """The line that tells most about a failure."""
     lines = [line for line in stderr if line.strip()]

@@ -14,6 +14,7 @@ from .plan import Plan, Wish, fetches, make_plan, mirrored
 from .steps import TOLERANT, Kind, Knowledge, Push, PushResult, SetHead
 
 _NAMED = 8
+_SHOWN = 120  # characters of names in a message whose end is a command to copy
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class _Verdict:
             unequal_count=len(names),
             unequal_digest=digest_differences(self._unequal),
             head=self._target.head.removeprefix(BRANCHES) if self._target.head else None,
+            approval=self._plan.digest,
         )
 
     def _outcome(self) -> tuple[Outcome, Reason, str]:
@@ -158,7 +160,7 @@ class _Verdict:
     def _blocked_message(self, reason: Reason) -> str:
         blocked = self._plan.blocked
         gone = sum(diff.source is None for diff in blocked)
-        first = ", ".join(diff.name for diff in blocked[:3]) + (", …" if len(blocked) > 3 else "")
+        first = ", ".join(diff.name for diff in blocked[:3])[:_SHOWN] + (", …" if len(blocked) > 3 else "")
         if not self._plan.digest:
             return (
                 f"the source has no refs any more, and {gone} that it had are kept at the target ({first}); "

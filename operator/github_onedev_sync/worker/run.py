@@ -13,8 +13,8 @@ from ..api.assignment import Assignment, Task
 from ..api.conditions import Reason
 from ..api.errors import SyncError
 from ..api.report import Outcome, Report, TaskReport
-from ..transfer.engine import Engine, Progress
-from ..transfer.git_engine import Endpoint, GitEngine
+from ..transfer.engine import Endpoint, Engine, Progress
+from ..transfer.git_engine import GitEngine
 from ..transfer.git_words import out_of_space
 from ..transfer.head import set_default_branch
 from ..transfer.listing import RefReader
