@@ -63,6 +63,8 @@ def node_programs(say: Say) -> Path:
     with locked(cache_root() / "build.lock", lambda: say("waiting for another build of the node")):
         if programs_folder().exists():
             return programs_folder()
+        for killed in cache_root().glob("part-*"):
+            shutil.rmtree(killed)
         compiler = tools.go(say)
         version = kubernetes_version()
         minor = ".".join(version.split(".")[:2])

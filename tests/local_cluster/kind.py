@@ -12,7 +12,7 @@ from . import build, tools
 from .errors import ClusterError
 from .places import Say, cache_root, locked, state_root
 
-_MODULE = "sigs.k8s.io/kind@v0.32.0"
+_MODULE = "sigs.k8s.io/kind@v0.33.0"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,6 @@ class KindCluster:
         if self.running():
             self._kind("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
         shutil.rmtree(self.kubeconfig.parent, ignore_errors=True)
-        (state_root() / f"{self.name}.lock").unlink(missing_ok=True)
 
     def _kind(self, *words: str) -> str:
         return self._run(str(_program(self.say)), *words)

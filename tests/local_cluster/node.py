@@ -81,6 +81,8 @@ class NodeCluster:
 
     def load_image(self, archive: Path) -> None:
         """Make the images of an OCI or Docker archive known to the node, under the names they have in it."""
+        if not archive.is_file():
+            raise ClusterError(f"no image archive {archive}", "", "python -m tests.local_cluster image builds ours")
         if not self.running():
             raise ClusterError(
                 f"cluster {self.name} is not up", "", f"python -m tests.local_cluster up --name {self.name}"
@@ -100,7 +102,6 @@ class NodeCluster:
         """End the cluster and remove everything it made on the machine; no error where there is none."""
         with locked(state_root() / f"{self.name}.lock"):
             self._clean()
-        (state_root() / f"{self.name}.lock").unlink(missing_ok=True)
 
     def component_pids(self) -> dict[str, int]:
         """Process ids, as the machine counts them, of the running components by name (`kube-apiserver`, …).

