@@ -6,14 +6,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiohttp import web
 
-from .misbehaviour import BadFault, Entry, Fault, Faults, Journal
+from .bodies import FAULT, Answer, cut
+from .misbehaviour import BadFault, Entry, Faults, Journal
 from .processes import Processes
 
 ADMIN = "/_stand-in/"
@@ -21,84 +22,12 @@ CHUNK = 65536
 # Jetty takes 16 KiB of headers; the check is the stand-in's own, so aiohttp must let more through.
 HEADER_LIMIT = 65536
 STOP_SECONDS = 0.2
-# The fault that hits a request, kept with it.
-FAULT: web.RequestKey[Fault] = web.RequestKey("fault", Fault)
 
 Action = Callable[..., Awaitable[Any]]
 
 
 class ActionError(ValueError):
     """An action that cannot be done; the text names what is wrong."""
-
-
-class Lost(ConnectionError):
-    """The connection was closed on purpose, by a fault."""
-
-
-class Answer(web.StreamResponse):
-    """An answer in pieces, which a fault may cut or stall."""
-
-    def __init__(self, request: web.BaseRequest, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status=status, headers=headers)
-        self._request = request
-        self._fault: Fault | None = request.get(FAULT)
-        self._sent = 0
-
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        fault, rest = self._fault, bytes(data)
-        if fault is None:
-            await super().write(rest)
-            return
-        if fault.drop == "after":
-            return
-        if fault.cut_after is not None and self._sent + len(rest) > fault.cut_after:
-            await super().write(rest[: fault.cut_after - self._sent])
-            await asyncio.sleep(0)
-            raise _cut(self._request)
-        if fault.stall_after is not None and self._sent + len(rest) > fault.stall_after:
-            await super().write(rest[: fault.stall_after - self._sent])
-            rest, self._sent = rest[fault.stall_after - self._sent :], fault.stall_after
-            await _stall(fault)
-            self._fault = None
-        self._sent += len(rest)
-        await super().write(rest)
-
-    async def finish(self) -> Self:
-        if self._fault is not None and self._fault.drop == "after":
-            raise _cut(self._request)
-        if not self.prepared:
-            await self.prepare(self._request)
-        await self.write_eof()
-        return self
-
-
-def _cut(request: web.BaseRequest) -> Lost:
-    if request.transport is not None:
-        request.transport.close()
-    return Lost("cut by a fault")
-
-
-async def _stall(fault: Fault) -> None:
-    # A client that goes away ends this too: the server cancels the handler when it stops.
-    await asyncio.sleep(fault.stall_seconds if fault.stall_seconds is not None else 3600)
-
-
-async def request_body(request: web.BaseRequest, idle: float | None = None) -> AsyncIterator[bytes]:
-    """The raw request body in pieces. Raises TimeoutError after `idle` seconds without a byte."""
-    fault: Fault | None = request.get(FAULT)
-    received = 0
-    while True:
-        async with asyncio.timeout(idle):
-            piece = await request.content.readany()
-        if not piece:
-            return
-        received += len(piece)
-        if fault is not None:
-            if fault.cut_request_after is not None and received > fault.cut_request_after:
-                raise _cut(request)
-            if fault.stall_request_after is not None and received > fault.stall_request_after:
-                await _stall(fault)
-        yield piece
 
 
 class StandIn:
@@ -184,7 +113,7 @@ class StandIn:
             entry.fault, request[FAULT] = fault.id, fault
             await asyncio.sleep(fault.delay)
             if fault.drop == "before":
-                raise _cut(request)
+                raise cut(request)
         if request.headers.get("Expect", "").lower() == "100-continue" and fault is None:
             # The low-level server leaves the interim answer to its user.
             assert request.transport is not None
@@ -203,7 +132,7 @@ class StandIn:
             return response
         answer = Answer(request, response.status, response.headers)
         body = response.body if isinstance(response.body, bytes) else b""
-        if answer._fault is None or answer._fault.drop != "after":
+        if not answer.lost:
             answer.content_length = len(body)
             await answer.prepare(request)
             await answer.write(body)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .bodies import Answer, request_body
 from .processes import Processes, environment
-from .serving import Answer, request_body
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 NO_CACHE = {
@@ -78,16 +78,26 @@ async def serve_pack(
     """Runs the service over the request's body; the status goes out with git's first byte.
 
     idle: seconds of silence in the body after which git sees its end. compress: gzip the answer where the client
-    takes it. Raises ConnectionError where the client goes away, and then git is dead and nothing is kept.
+    takes it. Raises ConnectionError where the client goes away: a fetch ends then, and so does a push whose body
+    is not complete; one that has arrived whole is done all the same.
     """
     answer = Answer(request, 200, {"Content-Type": f"application/x-{service}-result", **NO_CACHE})
     if compress and accepts_gzip(request):
         answer.enable_compression(web.ContentCoding.gzip)
 
+    gone: list[ConnectionError] = []
+
     async def send(piece: bytes) -> None:
-        if not answer.prepared:
-            await answer.prepare(request)
-        await answer.write(piece)
+        if gone:
+            return
+        try:
+            if not answer.prepared:
+                await answer.prepare(request)
+            await answer.write(piece)
+        except ConnectionError as error:
+            if service == "git-upload-pack":
+                raise
+            gone.append(error)
 
     try:
         await processes.stream(
@@ -98,6 +108,8 @@ async def serve_pack(
         )
     except (web.RequestPayloadError, zlib.error) as broken:
         raise ConnectionResetError("the body broke off") from broken
+    if gone:
+        raise gone[0]
     return await answer.finish()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -210,19 +211,21 @@ async def test_encodings_of_a_body(
     assert (answer.status_code, answer.content) == ((500 if encoding == "identity" else 200), b"")
 
 
+async def _held(ended: asyncio.Event) -> AsyncIterator[bytes]:
+    """A flush packet in two halves, so that git waits in between."""
+    yield b"00"
+    await ended.wait()
+    yield b"00"
+
+
 async def test_one_slot(rest: OneDevClient, onedev: OneDevStandIn, client: httpx.AsyncClient) -> None:
     """A push that is being sent holds v2's ls-refs up, but neither info/refs nor REST."""
     await rest.create("repo")
     await onedev.set_slots(1)
     ended = asyncio.Event()
 
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"00"
-        await ended.wait()
-        yield b"00"
-
     url = f"{onedev.url}/repo.git"
-    push = asyncio.create_task(client.post(f"{url}/git-receive-pack", content=slow(), headers=PACK))
+    push = asyncio.create_task(client.post(f"{url}/git-receive-pack", content=_held(ended), headers=PACK))
     await until(lambda: onedev.processes.count > 0)
     assert (await client.get(url + RECEIVE, headers=AUTHORIZED)).status_code == 200
     assert (await rest.get("/users/me")).status_code == 200
@@ -231,6 +234,36 @@ async def test_one_slot(rest: OneDevClient, onedev: OneDevStandIn, client: httpx
     assert not done
     ended.set()
     assert [answer.status_code for answer in await asyncio.gather(push, second)] == [200, 200]
+
+
+async def test_abandoned_is_not_undone(
+    rest: OneDevClient, onedev: OneDevStandIn, client: httpx.AsyncClient, git: Git, source: Path
+) -> None:
+    """A push that was sent whole while it stood in line runs, though nobody waits for its report any more."""
+    await rest.create("repo")
+    await git("push", rest.git_url("repo"), "main", at=source)
+    tip = (await onedev.refs("repo"))["refs/heads/main"]
+    await onedev.set_slots(1)
+    ended = asyncio.Event()
+    url = f"{onedev.url}/repo.git/git-receive-pack"
+    holder = asyncio.create_task(client.post(url, content=_held(ended), headers=PACK))
+    await until(lambda: onedev.processes.count > 0)
+
+    line = f"{'0' * 40} {tip} refs/heads/again\0 report-status\n".encode()
+    pack = b"PACK\0\0\0\2\0\0\0\0"
+    body = b"%04x%s0000" % (len(line) + 4, line) + pack + hashlib.sha1(pack).digest()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in {**PACK, "Content-Length": len(body)}.items())
+    _, writer = await asyncio.open_connection("127.0.0.1", int(onedev.url.rpartition(":")[2]))
+    writer.write(f"POST /repo.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body)
+    await until(lambda: len(onedev.journal.entries("POST", "git-receive-pack$")) == 3)
+    writer.transport.abort()
+    assert (await rest.get("/users/me")).status_code == 200
+    assert "refs/heads/again" not in await onedev.refs("repo")
+
+    ended.set()
+    assert (await holder).status_code == 200
+    await until(lambda: onedev.journal.entries("POST", "git-receive-pack$")[-1].status is not None)
+    assert (await onedev.refs("repo"))["refs/heads/again"] == tip
 
 
 async def test_silence_ends_a_body(rest: OneDevClient, onedev: OneDevStandIn, client: httpx.AsyncClient) -> None:

@@ -74,8 +74,8 @@ class OneDevStandIn(Steering):
             return self._probe(request, path)
         if self.mode == "starting":
             return page_404(path)
-        if request.method == "OPTIONS":
-            return web.Response(status=204)
+        if request.method in ("OPTIONS", "TRACE"):
+            return web.Response(status=204 if request.method == "OPTIONS" else 405)
         ready = self.mode == "ready"
         if GitEndpoint.wants(request):
             return await self.git.answer(request, entry, ready, self.public_url)

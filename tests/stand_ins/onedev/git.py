@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
+from ..bodies import read_ahead
 from ..misbehaviour import Entry
 from ..processes import Processes
 from ..smart_http import NO_CACHE, SERVICES, advertise, compressed, serve_pack
@@ -20,6 +22,8 @@ from .store import Store
 
 PATH = re.compile(r"/(.+?)/(info/refs|git-upload-pack|git-receive-pack)")
 IDLE_SECONDS = 30.0
+# What a queued push was seen to send before its connection was full.
+BUFFERED_BYTES = 4 << 20
 NEEDED = {"git-upload-pack": (Privilege.READ, "pull from"), "git-receive-pack": (Privilege.WRITE, "push to")}
 NOT_FOUND = "Project not found or inaccessible: "
 
@@ -88,13 +92,32 @@ class GitEndpoint:
             return compressed(request, web.Response(body=body, headers=headers))
         if request.headers.get("Content-Encoding") not in (None, "gzip", "x-gzip"):
             return web.Response(status=500)
-        async with self._slots or contextlib.nullcontext():
+        async with self._slot(request):
             if service == "git-upload-pack":
                 return await self._serve(request, service, repository, {})
             privilege = self._security.privilege(principal, project)
             hint = f"{base_url}/{project.path}/~pulls/new?source={project.id}:"
             with self._hooks.expecting(Push(project, repository, privilege, hint)) as variables:
                 return await self._serve(request, service, repository, variables)
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, request: web.BaseRequest) -> AsyncIterator[None]:
+        """Waits in line, while the connection's buffers fill."""
+        slots = self._slots
+        if slots is None:
+            yield
+            return
+        filling = asyncio.create_task(read_ahead(request, BUFFERED_BYTES)) if slots.locked() else None
+        try:
+            await slots.acquire()
+        finally:
+            if filling is not None:
+                filling.cancel()
+                await asyncio.gather(filling, return_exceptions=True)
+        try:
+            yield
+        finally:
+            slots.release()
 
     async def _serve(
         self, request: web.BaseRequest, service: str, repository: Path, variables: dict[str, str]

@@ -85,7 +85,7 @@ class Hooks:
             del self._pushes[push.key]
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
             kind, key, quarantine, length = [(await reader.readline()).decode().strip() for _ in range(4)]
             form = await reader.readexactly(int(length))
             code, lines = await self._decide(kind, self._pushes.get(key), quarantine, form)
