@@ -3,7 +3,6 @@
 import errno
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -89,6 +88,8 @@ class GitEngine:
         )  # fmt: skip
         if done.status:
             raise fetch_error(self._source.url, done.stderr, authenticated=self._source.token is not None)
+        if any("shallow roots" in line for line in done.stderr):
+            raise shallow(self._source.url)
         self._received = sum(pack.stat().st_size for pack in (self._scratch / "objects/pack").glob("*.pack"))
         return Knowledge(await self._forced(wanted), await self._other_objects())
 
@@ -133,12 +134,9 @@ class GitEngine:
             await self._make(push)
             if push.kind is Kind.ARCHIVE:
                 await self._fetch_from_target([command.new for command in push.commands if command.new])
-            result = await self._push_all(push.commands)
+            return await self._push_all(push.commands)
         except SyncError as error:
             return PushResult(error=error)
-        if result.error and (self._scratch / "shallow").exists():
-            return replace(result, error=shallow(self._source.url))
-        return result
 
     async def _make(self, push: Push) -> None:
         for kind, content in push.objects:

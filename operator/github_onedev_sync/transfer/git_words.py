@@ -21,7 +21,7 @@ def out_of_space() -> SyncError:
 
 
 def shallow(url: str) -> SyncError:
-    """Git fetches from a shallow source, and OneDev refuses commits whose parents it does not get."""
+    """Git warns and fetches nothing of use; OneDev would refuse commits whose parents it does not get."""
     words = "is shallow: it lacks history that OneDev needs; complete it with git fetch --unshallow"
     return Stalled(Reason.NOT_SUPPORTED, f"{public(url)} {words}")
 
