@@ -1,0 +1,388 @@
+"""The ports in memory: a cluster, a GitHub, a OneDev, a clock, and a loop on which no test ever sleeps.
+
+They keep what they are given and count what they are asked; a test sets `trouble` where a call shall fail.
+"""
+
+import asyncio
+import itertools
+import selectors
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from github_onedev_sync.api import mirror, server, starred
+from github_onedev_sync.api.conditions import Reason
+from github_onedev_sync.api.errors import ClusterUnavailable, Retry
+from github_onedev_sync.api.identity import describe
+from github_onedev_sync.api.mirror import RepositoryMirror
+from github_onedev_sync.api.observed import SourceRepository, TargetProject
+from github_onedev_sync.api.refs import BRANCHES, Listing
+from github_onedev_sync.api.server import OneDevServer
+from github_onedev_sync.decide.job import WorkerSettings
+from github_onedev_sync.engine.engine import Engine
+from github_onedev_sync.engine.launch import Launcher
+from github_onedev_sync.engine.look import Looker
+from github_onedev_sync.engine.mirrors import MirrorReconciler
+from github_onedev_sync.engine.ports import Body, SourceConnection, TargetConnection
+from github_onedev_sync.engine.queue import DelayQueue
+from github_onedev_sync.engine.recorder import Recorder
+from github_onedev_sync.engine.removal import Remover
+from github_onedev_sync.engine.servers import ServerReconciler
+from github_onedev_sync.engine.slots import Slots
+from github_onedev_sync.engine.store import Store
+from github_onedev_sync.engine.syncs import SyncReconciler
+from github_onedev_sync.observability.metrics import Metrics
+
+from . import builders as build
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """`ports.Clock`, moved by hand, or by a loop with virtual time."""
+
+    def __init__(self, read: Callable[[], float] | None = None) -> None:
+        self.seconds = 0.0
+        self._read = read or (lambda: self.seconds)
+
+    def now(self) -> datetime:
+        return build.NOW + timedelta(seconds=self._read())
+
+    def monotonic(self) -> float:
+        return self._read()
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class _VirtualSelector(selectors.DefaultSelector):
+    """Instead of waiting it moves the time on."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found = super().select(0)
+        if not found:
+            assert timeout is not None, "everything waits, and nothing is due: nothing would ever happen again"
+            self.now += max(timeout, 0)
+        return found
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time moves on by itself whenever all tasks wait."""
+
+    def __init__(self) -> None:
+        self.virtual = _VirtualSelector()
+        super().__init__(self.virtual)
+
+    def time(self) -> float:
+        return self.virtual.now
+
+
+def in_virtual_time(scenario: Callable[[FakeClock], Awaitable[T]]) -> T:
+    """Runs `scenario` with a clock that shows the loop's own, virtual time."""
+
+    async def run() -> T:
+        return await scenario(FakeClock(asyncio.get_running_loop().time))
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(run())
+
+
+@dataclass
+class Troubled:
+    """Counts calls by name, and raises what `trouble` holds for a name."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    trouble: dict[str, Exception] = field(default_factory=dict)
+
+    def called(self, name: str) -> None:
+        self.calls[name] += 1
+        if name in self.trouble:
+            raise self.trouble[name]
+
+
+@dataclass
+class FakeCluster(Troubled):
+    """Resources with optimistic locking and merge-patches as the API server does them."""
+
+    resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: list[Body] = field(default_factory=list)
+    writes: list[Body] = field(default_factory=list)
+    versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
+
+    def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        kept = build.plain(body)
+        kept["metadata"]["resourceVersion"] = str(next(self.versions))
+        self.resources[plural, f"{kept['metadata']['namespace']}/{kept['metadata']['name']}"] = kept
+        return kept
+
+    async def patch_status(self, plural: str, key: str, resource_version: str, status: Body) -> Body | None:
+        self.called("patch_status")
+        body = self.resources.get((plural, key))
+        if body is None or body["metadata"]["resourceVersion"] != resource_version:
+            return None
+        self.writes.append(status)
+        return build.plain(self.put(plural, {**body, "status": apply_merge_patch(body.get("status") or {}, status)}))
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, bytes] | None:
+        raise NotImplementedError("connections are faked as a whole")
+
+    async def create_job(self, manifest: Body) -> Body:
+        self.called("create_job")
+        made = build.plain(manifest)
+        name = made["metadata"]["name"]
+        if name not in self.jobs:
+            created = build.show_time(build.NOW + timedelta(seconds=len(self.jobs)))
+            made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": created}
+            self.jobs[name] = made
+        return build.plain(self.jobs[name])
+
+    async def read_job(self, namespace: str, name: str) -> Body | None:
+        self.called("read_job")
+        return self.jobs.get(name)
+
+    async def create_secret(self, manifest: Body) -> None:
+        self.called("create_secret")
+        self.secrets[manifest["metadata"]["name"]] = build.plain(manifest)
+
+    async def delete_job(self, namespace: str, name: str) -> None:
+        self.called("delete_job")
+        self.jobs.pop(name, None)
+
+    async def record_event(self, manifest: Body) -> None:
+        self.called("record_event")
+        self.events.append(manifest)
+
+
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7386, written down as the RFC does."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = apply_merge_patch(result.get(name), value)
+    return result
+
+
+@dataclass
+class FakeGitHub(Troubled):
+    """`ports.Source`, with one repository."""
+
+    found: SourceRepository = build.REPOSITORY
+    token: str | None = None
+    anonymous: bool = True
+    mints_tokens: bool = False
+
+    async def repository(self, full_name: str) -> SourceRepository:
+        self.called("repository")
+        return self.found
+
+    async def repository_by_id(self, repository_id: int) -> SourceRepository:
+        self.called("repository_by_id")
+        return self.found
+
+    async def git_token(self) -> str | None:
+        self.called("git_token")
+        return self.token
+
+
+@dataclass
+class FakeOneDev(Troubled):
+    """`ports.Target`, and what `info/refs` says of its projects. Ids are used once."""
+
+    projects: dict[str, TargetProject] = field(default_factory=dict)
+    refs: dict[str, dict[str, str]] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    manageable: bool | None = True
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(7))
+
+    def make(self, path: str, description: str | None = None, refs: Mapping[str, str] | None = None) -> TargetProject:
+        project = TargetProject(next(self.ids), path, description)
+        self.projects[path], self.refs[path] = project, dict(refs or {})
+        return project
+
+    async def version(self) -> str:
+        self.called("version")
+        return "16.5.6"
+
+    async def check_account(self) -> None:
+        self.called("check_account")
+
+    async def may_manage(self, project: TargetProject) -> bool | None:
+        self.called("may_manage")
+        return self.manageable
+
+    async def find_project(self, path: str) -> TargetProject | None:
+        self.called("find_project")
+        return self.projects.get(path)
+
+    async def ensure_project(self, path: str, description: str | None) -> TargetProject:
+        self.called("ensure_project")
+        return self.projects.get(path) or self.make(path, description)
+
+    async def describe_project(self, project: TargetProject, description: str) -> None:
+        self.called("describe_project")
+        self.projects[project.path] = replace(project, description=description)
+
+    async def move_project(self, project: TargetProject, parent: TargetProject, name: str) -> None:
+        self.called("move_project")
+        path = f"{parent.path}/{name}"
+        self.projects[path] = replace(self.projects.pop(project.path), path=path)
+        self.refs[path] = self.refs.pop(project.path)
+
+    async def has_children(self, project: TargetProject) -> bool:
+        self.called("has_children")
+        return any(path.startswith(project.path + "/") for path in self.projects)
+
+    async def delete_project(self, project: TargetProject) -> None:
+        self.called("delete_project")
+        del self.projects[project.path], self.refs[project.path]
+
+    async def default_branch(self, project: TargetProject) -> str | None:
+        return self.heads.get(project.path)
+
+    async def set_default_branch(self, project: TargetProject, branch: str) -> None:
+        self.called("set_default_branch")
+        self.heads[project.path] = BRANCHES + branch
+
+
+@dataclass
+class FakeRefs(Troubled):
+    """`ports.RefReader`: the source's refs are set by the test, the target's are OneDev's."""
+
+    onedev: FakeOneDev = field(default_factory=FakeOneDev)
+    source: Listing = field(default_factory=lambda: Listing({"refs/heads/main": build.OID}, "refs/heads/main"))
+
+    async def source_refs(self, url: str, token: str | None, ca: str | None) -> Listing:
+        self.called("source_refs")
+        return self.source
+
+    async def target_refs(self, url: str, token: str | None, ca: str | None) -> Listing:
+        self.called("target_refs")
+        path = url.removeprefix("https://onedev/")
+        if path not in self.onedev.refs:
+            raise Retry(Reason.TARGET_CHANGED, f"OneDev has no project {path}")
+        refs = self.onedev.refs[path]
+        head = self.onedev.heads.get(path, "refs/heads/main")
+        return Listing(dict(refs), head if head in refs else None)
+
+
+@dataclass
+class FakeConnections(Troubled):
+    github: FakeGitHub = field(default_factory=FakeGitHub)
+    onedev: FakeOneDev = field(default_factory=FakeOneDev)
+
+    async def source(self, mirror: RepositoryMirror) -> SourceConnection:
+        self.called("source")
+        return SourceConnection(self.github, None)
+
+    async def target(self, server: OneDevServer) -> TargetConnection:
+        self.called("target")
+        return TargetConnection(self.onedev, "secret-token", None)
+
+
+UNAVAILABLE = ClusterUnavailable("PATCH was answered 500")
+
+
+class World:
+    """An engine on fakes. What the cluster holds reaches the engine only through `watch`, as in life."""
+
+    def __init__(self, clock: FakeClock | None = None, limit: int = 4) -> None:
+        self.clock = clock or FakeClock()
+        self.cluster, self.github, self.onedev = FakeCluster(), FakeGitHub(), FakeOneDev()
+        self.refs = FakeRefs(onedev=self.onedev)
+        self.connections = FakeConnections(github=self.github, onedev=self.onedev)
+        self.store, self.metrics = Store(), Metrics()
+        self.slots = Slots(self.store, limit)
+        kinds = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
+        self.recorder = Recorder(self.clock, self.cluster, kinds)
+        self.remover = Remover(self.clock, self.store, self.connections, self.refs, self.recorder)
+        self.launcher = Launcher(self.clock, self.store, self.cluster, self.slots, WorkerSettings(image="image:1"))
+        self.looker = Looker(self.store, self.connections, self.refs)
+        self.mirrors = MirrorReconciler(
+            self.clock,
+            self.store,
+            self.cluster,
+            self.looker,
+            self.launcher,
+            self.remover,
+            self.recorder,
+            self.metrics,
+        )
+        self.servers = ServerReconciler(self.clock, self.store, self.connections, self.recorder)
+        self.syncs = SyncReconciler(self.clock, self.store, self.recorder)
+        self.engine = Engine(
+            clock=self.clock,
+            store=self.store,
+            queue=DelayQueue(self.clock),
+            slots=self.slots,
+            remover=self.remover,
+            mirrors=self.mirrors,
+            servers=self.servers,
+            syncs=self.syncs,
+            metrics=self.metrics,
+            workers=2,
+        )
+
+    # What people do with kubectl, seen by the engine at once.
+
+    def apply_mirror(self, body: Mapping[str, Any] | None = None) -> RepositoryMirror:
+        self.cluster.put(mirror.PLURAL, body or build.mirror_body())
+        return self.watch_mirror((body or build.mirror_body())["metadata"]["name"])
+
+    def watch_mirror(self, name: str = "click") -> RepositoryMirror:
+        found = RepositoryMirror.read(self.cluster.resources[mirror.PLURAL, f"team/{name}"])
+        self.engine.mirror_seen(found)
+        return found
+
+    def apply_server(self, body: Mapping[str, Any] | None = None) -> OneDevServer:
+        self.cluster.put(server.PLURAL, body or build.server_body())
+        return self.watch_server()
+
+    def watch_server(self, name: str = "default") -> OneDevServer:
+        found = OneDevServer.read(self.cluster.resources[server.PLURAL, f"team/{name}"])
+        self.engine.server_seen(found)
+        return found
+
+    def edit(self, name: str = "click", **meta: Any) -> RepositoryMirror:
+        """Changes metadata of a mirror, such as its generation or annotations, behind the engine's back."""
+        body = self.cluster.resources[mirror.PLURAL, f"team/{name}"]
+        self.cluster.put(mirror.PLURAL, {**body, "metadata": {**body["metadata"], **meta}})
+        return RepositoryMirror.read(self.cluster.resources[mirror.PLURAL, f"team/{name}"])
+
+    # What the rest of the cluster does.
+
+    def pod(self, job: str, **pod: Any) -> None:
+        uid = self.cluster.jobs[job]["metadata"]["labels"]["github-onedev-sync.io/mirror-uid"]
+        self.engine.pod_seen(build.pod_body(job, mirror_uid=uid, **pod), gone=False)
+
+    def end(self, job: str, text: str | None = None, exit_code: int = 0) -> None:
+        """The pod of `job` ends with this report."""
+        self.pod(job, state=build.terminated(exit_code, text))
+
+    def synced(self, path: str = "github/pallets/click", name: str = "team/click") -> None:
+        """OneDev as it is after a good run."""
+        mark = build.mark(name)
+        if path not in self.onedev.projects:
+            self.onedev.make(path, describe(mark, "pallets/click", None))
+        self.onedev.refs[path] = {**self.refs.source.refs, mark.ref: build.OTHER}
+
+    # What came of it.
+
+    def body(self, name: str = "click") -> RepositoryMirror:
+        return RepositoryMirror.read(self.cluster.resources[mirror.PLURAL, f"team/{name}"])
+
+    def job(self) -> str:
+        (name,) = self.cluster.jobs
+        return name
+
+    async def reconcile(self, name: str = "click") -> datetime | None:
+        return await self.mirrors.reconcile(f"team/{name}")
