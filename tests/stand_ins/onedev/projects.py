@@ -16,6 +16,8 @@ from .store import Store
 
 COUNT_LIMIT = 100
 OWNER_ROLE = 1
+# What OneDev writes into each repository; no `receive.*`, no hidden refs.
+GIT_CONFIG = "[diff]\n\talgorithm = histogram\n[uploadpack]\n\tallowAnySHA1InWant = true\n"
 
 
 class Projects:
@@ -100,8 +102,8 @@ class Projects:
         repository = self._store.repository(project)
         repository.mkdir()
         await self._processes.git(repository, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
-        for name, value in (("diff.algorithm", "histogram"), ("uploadpack.allowAnySHA1InWant", "true")):
-            await self._processes.git(repository, "config", name, value)
+        with (repository / "config").open("a") as config:
+            config.write(GIT_CONFIG)
         owner = call.principal.account
         self._store.authorize("user", owner, project.id, OWNER_ROLE)
         return project.id
