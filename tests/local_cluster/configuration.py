@@ -63,7 +63,7 @@ class Layout:
 
 def write(layout: Layout) -> None:
     """Write certificates, kubeconfigs and configuration files; the folder must be new."""
-    for folder in ("etc/net.d", "logs", "containerd", "kubelet", "log-pods", "log-containers"):
+    for folder in ("etc/net.d", "logs", "containerd", "kubelet", "log-pods"):
         (layout.root / folder).mkdir(parents=True)
     _write_certificates(layout)
     layout.etc("containerd.toml").write_text(_containerd(layout))
