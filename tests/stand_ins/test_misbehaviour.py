@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -113,16 +114,30 @@ def test_forms() -> None:
             parse_form(broken)
 
 
-async def _run(*arguments: str) -> tuple[asyncio.subprocess.Process, str]:
-    """Starts a stand-in as a process of its own; returns it and its address."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, "--listen=127.0.0.1:0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    while line := (await process.stdout.readline()).decode():
-        if found := re.match(r"listening on (\S+),", line):
-            return process, found[1]
-    raise AssertionError("it ended at once")
+Run = Callable[..., Awaitable[tuple[asyncio.subprocess.Process, str]]]
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    """Starts a stand-in as a process of its own; returns it and its address. None outlives the test."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(*arguments: str) -> tuple[asyncio.subprocess.Process, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *arguments, "--listen=127.0.0.1:0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        started.append(process)
+        assert process.stdout is not None
+        while line := (await process.stdout.readline()).decode():
+            if found := re.match(r"listening on (\S+),", line):
+                return process, found[1]
+        raise AssertionError("it ended at once")
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 def _children(pid: int) -> list[int]:
@@ -144,9 +159,9 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-async def test_sigterm_in_mid_push_leaves_no_git(tmp_path: Path, client: httpx.AsyncClient) -> None:
+async def test_sigterm_in_mid_push_leaves_no_git(run: Run, tmp_path: Path, client: httpx.AsyncClient) -> None:
     arguments = ("tests.stand_ins.onedev", f"--data={tmp_path / 'data'}", f"--token={TOKEN}")
-    process, url = await _run(*arguments)
+    process, url = await run(*arguments)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     body = {"name": "repo", "gitPackConfig": {}, "codeAnalysisSetting": {}}
     assert (await client.post(f"{url}/~api/projects", json=body, headers=headers)).status_code == 200
@@ -162,14 +177,14 @@ async def test_sigterm_in_mid_push_leaves_no_git(tmp_path: Path, client: httpx.A
     assert time.monotonic() - started < 5
     assert not any(_alive(pid) for pid in running)
     writer.close()
-    again, url = await _run(*arguments)
+    again, url = await run(*arguments)
     assert (await client.get(f"{url}/~api/projects/ids/repo", headers=headers)).text == "1"
     again.terminate()
     assert await again.wait() == 0
 
 
-async def test_github_as_a_process(tmp_path: Path, client: httpx.AsyncClient) -> None:
-    process, url = await _run("tests.stand_ins.github", f"--repositories={tmp_path / 'none'}", "--token=mona=t")
+async def test_github_as_a_process(run: Run, tmp_path: Path, client: httpx.AsyncClient) -> None:
+    process, url = await run("tests.stand_ins.github", f"--repositories={tmp_path / 'none'}", "--token=mona=t")
     answer = await client.get(f"{url}/user", headers={"Authorization": "Bearer t"})
     assert answer.json()["login"] == "mona"
     process.terminate()
