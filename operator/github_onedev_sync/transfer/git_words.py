@@ -10,6 +10,7 @@ from .answers import public, source_error, target_error
 _STATUS = re.compile(r"The requested URL returned error: (\d{3})")
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 _ASKED = ("could not read Username", "could not read Password", "Authentication failed")
+_THEIRS = ("remote: fatal:", "remote: error:")
 _TELLING = ("fatal:", "error:", "remote: ", "curl:")
 _MOVED = ("failed to update ref", "stale info", "fetch first", "non-fast-forward", "already exists", "failed to lock")
 _PORCELAIN = re.compile(r"(?P<flag>[ +\-*!=])\t(?P<source>[^\t:]*):(?P<name>[^\t]*)\t(?P<summary>.*)")
@@ -27,10 +28,11 @@ def shallow(url: str) -> SyncError:
 
 
 def last_word(stderr: Iterable[str]) -> str:
-    """The line that tells most about a failure."""
+    """The line that tells most about a failure: the other side's own last complaint, else git's."""
     lines = [line for line in stderr if line.strip()]
+    theirs = [line for line in lines if line.startswith(_THEIRS)]
     telling = [line for line in lines if line.startswith(_TELLING)]
-    return " ".join((telling or lines or ["no message"])[-1].split())[:300]
+    return " ".join((theirs or telling or lines or ["no message"])[-1].split())[:300]
 
 
 def fetch_error(url: str, stderr: list[str], *, authenticated: bool) -> SyncError:
