@@ -212,6 +212,18 @@ def test_a_mass_disappearance_waits_for_approval_under_every_policy() -> None:
     assert [kind for kind, _ in shape(approved)] == ["deletions"]
 
 
+def test_new_refs_of_a_doubtful_source_do_not_outvote_what_vanished() -> None:
+    there = target(heads_main=1, **{f"heads_b{n}": n for n in range(9)})
+    plan = plan_of(listing(heads_main=2, heads_b1=1, heads_n1=1, heads_n2=2), there, on_rewrite="Follow")
+    assert shape(plan) == [("default branch", ["~refs/heads/main"])]
+    assert plan.rejected.keys() == {"refs/heads/n1", "refs/heads/n2"}
+    approved = plan_of(
+        listing(heads_main=2, heads_b1=1, heads_n1=1, heads_n2=2), there, on_rewrite="Follow", approved=plan.digest
+    )
+    assert approved.rejected == {}
+    assert len(approved.steps) == 3
+
+
 def test_half_of_the_refs_may_go() -> None:
     there = target(heads_main=1, **{f"heads_b{n}": n for n in range(9)})
     plan = plan_of(listing(heads_main=1, **{f"heads_b{n}": n for n in range(4)}), there, on_rewrite="Follow")

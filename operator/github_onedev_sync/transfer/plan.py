@@ -29,6 +29,7 @@ from .steps import Command, Kind, Knowledge, Push, SetHead, Step
 RESERVED = (ARCHIVE, MARKS, "refs/pulls/", "refs/updates/", "refs/onedev/", "refs/pull/")
 MASS_MINIMUM = 10
 
+_WAITS = "new refs wait until a person has decided about those that vanished"
 _LAST_BRANCH = "it is OneDev's default branch and no other branch is left to take its place"
 
 
@@ -88,6 +89,11 @@ def make_plan(wish: Wish, source: Listing, target: Listing, known: Knowledge) ->
     possible = [diff for diff in diffs if diff.name not in rejected]
     blocked, reason, digest = _blocked(wish, source, target, known, possible)
     held = {diff.name for diff in blocked}
+    if reason is Reason.MASS_DISAPPEARANCE:
+        # Else the new refs of a doubtful source would count as survivors, and the next run would let the rest go.
+        waiting = {diff.name: _WAITS for diff in possible if diff.target is None}
+        rejected |= waiting
+        held |= waiting.keys()
     draft = _Draft(wish, source, target, known, [diff for diff in possible if diff.name not in held])
     draft.settle()
     return Plan(tuple(draft.steps()), rejected | draft.rejected, blocked, reason, digest, draft.head)
