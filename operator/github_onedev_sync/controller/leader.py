@@ -54,9 +54,11 @@ class Leader:
 
     async def hold(self) -> None:
         """Renews the lease; returns once it is lost."""
+        renewed = True
         while self.clock.monotonic() - self._renewed < DURATION - RENEW:
-            await asyncio.sleep(RENEW)
-            if not await self._try() and self._observer.seen[0] != self.identity:
+            await asyncio.sleep(RENEW if renewed else _RETRY)
+            renewed = await self._try()
+            if not renewed and self._observer.seen[0] != self.identity:
                 break
         event(log, "lease lost", level=logging.ERROR, lease=self.name, holder=self._observer.seen[0])
 
