@@ -1,5 +1,6 @@
 """What a mirror's status says after a run ended, or after a look or a run failed."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from ..api.conditions import SOURCE_REASONS, TARGET_REASONS, ConditionType, Reason
@@ -16,6 +17,9 @@ HISTORY_LIMIT = 10
 
 def collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: datetime) -> MirrorStatus:
     """A run ended with a report: Synced, Unchanged, Partial or Blocked."""
+    if report.approval and report.approval not in report.message:
+        # The worker's words were cut to fit; what a person has to approve must be readable in full.
+        report = replace(report, message=f"{report.message} … approve={report.approval}")
     return _outdated(mirror, run, _collected(mirror, run, report, now), now)
 
 
@@ -24,8 +28,11 @@ def _outdated(mirror: RepositoryMirror, run: Run, after: MirrorStatus, now: date
     if run.generation in ("", str(mirror.metadata.generation)):
         return after
     message = f"Job {run.job} ended; the spec changed meanwhile and is looked at next"
+    verdict = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
+    kept = [c for c in mirror.status.conditions if c.type in verdict]
+    kept += [c for c in after.conditions if c.type not in verdict]
     conditions = (
-        Conditions(after.conditions, mirror.metadata.generation, now)
+        Conditions(tuple(kept), mirror.metadata.generation, now)
         .set(ConditionType.READY, None, Reason.PROGRESSING, message)
         .set(ConditionType.RECONCILING, True, Reason.PROGRESSING, message)
     )
@@ -33,7 +40,7 @@ def _outdated(mirror: RepositoryMirror, run: Run, after: MirrorStatus, now: date
 
 
 def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: datetime) -> MirrorStatus:
-    conditions = conditions_of(mirror, now).drop(ConditionType.RECONCILING, ConditionType.STALLED)
+    conditions = conditions_of(mirror, now)
     count = report.branches + report.tags
     failures = 0
     if report.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
