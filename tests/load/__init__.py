@@ -1,0 +1,1 @@
+"""`make bench-…`: what is measured, with a goal beside every figure."""
