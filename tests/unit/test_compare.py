@@ -70,6 +70,6 @@ LEFT = digest_differences(differences(BOTH.refs, {MAIN: OID}))
     ],
 )
 def test_needs_run(target: Listing, status: dict[str, Any], approve: str, needed: bool) -> None:
-    blocked = build.ready("False", Reason.REWRITE_BLOCKED)
+    blocked = build.ready("False", Reason.REWRITE_BLOCKED, message=f"Let it through with: approve={LEFT}")
     mirror = build.annotated(build.mirror(status={"conditions": [blocked], **status}), approve=approve)
     assert needs_run(mirror, compare(mirror, BOTH, target)) is needed

@@ -47,7 +47,7 @@ def told(outcome: str) -> dict[str, Any]:
 
 
 ASKED = {"annotations": {names.REQUESTED_AT: "t1"}}
-BLOCKED = [build.ready("False", Reason.REWRITE_BLOCKED, message="approve with sha256:abc")]
+BLOCKED = [build.ready("False", Reason.REWRITE_BLOCKED, message="annotate approve=sha256:abc")]
 
 
 @pytest.mark.parametrize(

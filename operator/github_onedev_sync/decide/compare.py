@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..api import refs
 from ..api.mirror import RepositoryMirror
 from ..api.refs import BRANCHES, TAGS, Difference, Listing, RefFilter
+from .step import approves_something_new
 
 
 @dataclass(frozen=True)
@@ -59,4 +60,4 @@ def needs_run(mirror: RepositoryMirror, comparison: Comparison) -> bool:
     if status.refs is None or status.failures or comparison.head_differs or not status.refs.unequal_digest:
         return True
     left = refs.digest_differences(comparison.differences)
-    return left != status.refs.unequal_digest or mirror.approved == left
+    return left != status.refs.unequal_digest or approves_something_new(mirror)

@@ -89,6 +89,8 @@ def attempted(mirror: RepositoryMirror) -> bool:
 
 
 def approves_something_new(mirror: RepositoryMirror) -> bool:
-    """Whether a waiting condition shows just what the `approve` annotation says."""
+    """Whether a waiting condition asks for just what the `approve` annotation says."""
     ready = mirror.status.condition(ConditionType.READY)
-    return bool(mirror.approved) and ready is not None and ready.status != "True" and mirror.approved in ready.message
+    if not mirror.approved or ready is None or ready.status == "True":
+        return False
+    return any(word.endswith(f"approve={mirror.approved}") for word in ready.message.split())
