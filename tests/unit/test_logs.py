@@ -14,13 +14,13 @@ from github_onedev_sync.observability import logs
     ("text", "shown"),
     [
         ("nothing secret", "nothing secret"),
-        ("https://user:secret@host/x and http://t@h", "https://[redacted]host/x and http://[redacted]h"),
+        ("https://user:secret@host/x and http://t@h", "https://[hidden]@host/x and http://[hidden]@h"),
         ("https://host/path@1", "https://host/path@1"),
-        ("Authorization: Basic dXNlcjpw", "Authorization: Basic [redacted]"),
-        ("authorization: bearer abc.def", "authorization: bearer [redacted]"),
-        ("token ghp_0123456789abcdef failed", "token [redacted] failed"),
-        ("github_pat_11ABC_def", "[redacted]"),
-        ("ghs_x ghu_y gho_z ghr_w", "[redacted] [redacted] [redacted] [redacted]"),
+        ("Authorization: Basic dXNlcjpw", "Authorization: Basic [hidden]"),
+        ("authorization: bearer abc.def", "authorization: bearer [hidden]"),
+        ("token ghp_0123456789abcdef failed", "token [hidden] failed"),
+        ("github_pat_11ABC_def", "[hidden]"),
+        ("ghs_x ghu_y gho_z ghr_w", "[hidden] [hidden] [hidden] [hidden]"),
     ],
 )
 def test_redact(text: str, shown: str) -> None:
@@ -48,7 +48,7 @@ def test_json_has_the_same_keys() -> None:
         "level": "INFO",
         "event": "reconcile",
         "mirror": "team/click",
-        "url": "https://[redacted]h",
+        "url": "https://[hidden]@h",
         "count": 3,
     }
 

@@ -10,16 +10,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-# Anything that git and GitHub accept as a credential, wherever it slips into a text.
-_SECRETS = re.compile(
-    r"(?P<scheme>https?://)[^/@\s]+@|(?i:(?P<word>authorization:?\s*(?:basic|bearer|token)\s+))\S+"
-    r"|\b(?:gh[opsur]_|github_pat_)[A-Za-z0-9_.-]+"
-)
+from ..api.redact import Redactor
 
-
-def redact(text: str) -> str:
-    """`text` without credentials in URLs, headers or GitHub's own token forms."""
-    return _SECRETS.sub(lambda found: (found["scheme"] or found["word"] or "") + "[redacted]", text)
+redact = Redactor()
 
 
 def event(logger: logging.Logger, name: str, level: int = logging.INFO, **fields: Any) -> None:

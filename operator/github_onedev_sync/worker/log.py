@@ -4,7 +4,7 @@ import json
 import threading
 from typing import Protocol, TextIO
 
-from ..transfer.redact import Redactor
+from ..api.redact import Redactor
 from .clock import Clock
 
 PROGRESS_SECONDS = 1.0

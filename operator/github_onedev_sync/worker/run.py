@@ -12,13 +12,13 @@ import aiohttp
 from ..api.assignment import Assignment, Task
 from ..api.conditions import Reason
 from ..api.errors import SyncError
+from ..api.redact import Redactor
 from ..api.report import Outcome, Report, TaskReport
 from ..transfer.engine import Endpoint, Engine, Progress
 from ..transfer.git_engine import GitEngine
 from ..transfer.git_words import out_of_space
 from ..transfer.head import set_default_branch
 from ..transfer.listing import RefReader
-from ..transfer.redact import Redactor
 from ..transfer.sync import Tally, Ways, synchronize
 from .clock import Clock
 from .credentials import Credentials, read
