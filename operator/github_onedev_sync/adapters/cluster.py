@@ -15,7 +15,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from .. import __version__
-from ..api import names
+from ..api import names, server
 from ..api.errors import ClusterRefused, ClusterUnavailable
 
 # For a whole call; the library's own default is 300 s.
@@ -76,6 +76,10 @@ class Cluster:
 
     async def read_job(self, namespace: str, name: str) -> Body | None:
         return await self._call("GET", _path(_JOBS, namespace, "jobs", name), none_for=(404,))
+
+    async def read_server(self, key: str) -> Body | None:
+        namespace, name = key.split("/")
+        return await self._call("GET", _path(names.API_VERSION, namespace, server.PLURAL, name), none_for=(404,))
 
     async def create_secret(self, manifest: Body) -> None:
         """One that exists already is left as it is."""

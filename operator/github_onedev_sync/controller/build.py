@@ -31,12 +31,12 @@ def build_engine(
     store, refs, metrics = Store(), RefReader(session), Metrics()
     slots = Slots(store, settings.max_concurrent_jobs)
     recorder = Recorder(clock, cluster, _KINDS)
-    remover = Remover(clock, store, connections, refs, recorder)
+    remover = Remover(clock, store, cluster, connections, refs, recorder)
     mirrors = MirrorReconciler(
         clock,
         store,
         cluster,
-        Looker(store, connections, refs),
+        Looker(connections, refs),
         Launcher(clock, store, cluster, slots, settings.worker),
         remover,
         recorder,

@@ -139,7 +139,6 @@ class Engine:
     def _wake_mirrors(self, server_key: str) -> None:
         """Those that wait for their server, or shall learn that it is gone, look again."""
         for mirror in self.store.mirrors_on(server_key):
-            self.mirrors.server_changed(mirror)
             self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.CHANGED)
 
     def sync_seen(self, sync: StarredReposSync) -> None:

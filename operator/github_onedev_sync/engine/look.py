@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..api import names
 from ..api.conditions import ConditionType, Reason
-from ..api.errors import Retry, Stalled, Waiting
+from ..api.errors import Retry, Stalled, SyncError, Waiting
 from ..api.identity import Mark, marks_in_refs
 from ..api.mirror import EngineChoice, RepositoryMirror, SourceStatus, TargetStatus
 from ..api.observed import SourceRepository, TargetProject
@@ -13,8 +13,8 @@ from ..api.server import OneDevServer
 from ..decide.compare import Comparison, compare
 from ..decide.ownership import check_identity, check_ownership
 from ..decide.server import RECHECK
-from .ports import Connections, RefReader, SourceConnection, TargetConnection
-from .store import Store, server_of
+from .ports import Cluster, Connections, RefReader, SourceConnection, TargetConnection
+from .store import Store
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,13 @@ class Sight:
 
 @dataclass
 class Looker:
-    store: Store
     connections: Connections
     refs: RefReader
 
-    async def look(self, mirror: RepositoryMirror, thorough: bool) -> Sight:
+    async def look(self, mirror: RepositoryMirror, known_server: OneDevServer | None, thorough: bool) -> Sight:
         """Raises `SyncError`. A look that is not `thorough` spares GitHub's REST API where it can."""
         check_supported(mirror)
-        server = self._server(mirror)
+        server = usable_server(mirror, known_server)
         source = await self.connections.source(mirror)
         target = await self.connections.target(server)
         known = mirror.status.source
@@ -70,28 +69,6 @@ class Looker:
         project, ours = await self._project(mirror, server, target, mark, path)
         seen = compare(mirror, theirs, ours)
         return Sight(server, source, target, repository, fresh, token, mark, path, project, seen)
-
-    def server_unchecked(self, mirror: RepositoryMirror) -> bool:
-        """Both were declared a moment ago: no reason to warn anybody, the server's first check wakes the mirror."""
-        server = self.store.servers.get(server_of(mirror))
-        return server is not None and not server.spec.suspend and not server.status.conditions
-
-    def _server(self, mirror: RepositoryMirror) -> OneDevServer:
-        server = self.store.servers.get(server_of(mirror))
-        name = mirror.spec.target.server_ref.name
-        if server is None:
-            raise Stalled(
-                Reason.SERVER_NOT_FOUND,
-                f'There is no OneDevServer "{name}" in namespace {mirror.metadata.namespace}. '
-                "Create it, or change spec.target.serverRef.name",
-            )
-        if server.spec.suspend:
-            raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is suspended', RECHECK)
-        ready = server.status.condition(ConditionType.READY)
-        if ready is None or ready.status != "True":
-            why = ready.message if ready else "it has not been checked yet"
-            raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is not Ready: {why}', RECHECK)
-        return server
 
     async def _repository(self, mirror: RepositoryMirror, source: SourceConnection) -> SourceRepository:
         """GitHub's word on the repository, with its identity checked."""
@@ -125,6 +102,48 @@ class Looker:
         listing = await self.refs.target_refs(url, target.token, target.ca)
         check_ownership(project, listing, mark, mirror.approved)
         return project, listing
+
+
+async def find_server(store: Store, cluster: Cluster, key: str) -> OneDevServer | None:
+    """At start a mirror may be seen before its server: one that no watch has told of yet is asked for."""
+    known = store.servers.get(key)
+    body = await cluster.read_server(key) if known is None else None
+    return known if body is None else OneDevServer.read(body)
+
+
+def is_unchecked(server: OneDevServer | None) -> bool:
+    """Declared a moment ago: no reason to warn anybody, the server's first check wakes its mirrors."""
+    return server is not None and not server.spec.suspend and not server.status.conditions
+
+
+def usable_server(mirror: RepositoryMirror, server: OneDevServer | None) -> OneDevServer:
+    """Raises `SyncError` where there is no such server, or none to work with now."""
+    name = mirror.spec.target.server_ref.name
+    if server is None:
+        raise Stalled(
+            Reason.SERVER_NOT_FOUND,
+            f'There is no OneDevServer "{name}" in namespace {mirror.metadata.namespace}. '
+            "Create it, or change spec.target.serverRef.name",
+        )
+    if server.spec.suspend:
+        raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is suspended', RECHECK)
+    ready = server.status.condition(ConditionType.READY)
+    if ready is None or ready.status != "True":
+        why = ready.message if ready else "it has not been checked yet"
+        raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is not Ready: {why}', RECHECK)
+    return server
+
+
+def waits_in_vain(mirror: RepositoryMirror, server: OneDevServer | None) -> bool:
+    """Whether a mirror says of its server what is not so any more."""
+    ready = mirror.status.condition(ConditionType.READY)
+    if ready is None or ready.reason not in (Reason.SERVER_NOT_READY, Reason.SERVER_NOT_FOUND):
+        return False
+    try:
+        usable_server(mirror, server)
+    except SyncError as error:
+        return error.message != ready.message
+    return True
 
 
 def remembered(known: SourceStatus) -> SourceRepository:

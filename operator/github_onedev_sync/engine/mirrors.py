@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..api.conditions import ConditionType, Reason
+from ..api.conditions import Reason
 from ..api.errors import Retry, SyncError
 from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
 from ..api.refs import BRANCHES
@@ -18,12 +18,12 @@ from ..decide.step import Collect, Discard, Follow, Look, Lost, Rest, SayNothing
 from ..observability.logs import event
 from ..observability.metrics import Metrics
 from .launch import Launcher, NoSlot
-from .look import Looker, Sight
+from .look import Looker, Sight, find_server, is_unchecked, waits_in_vain
 from .ports import Clock, Cluster
 from .queue import Priority
 from .recorder import Recorder
 from .removal import Remover
-from .store import Store
+from .store import Store, server_of
 
 log = logging.getLogger(__name__)
 
@@ -76,17 +76,13 @@ class MirrorReconciler:
 
     def _due_of(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
         """What this process planned; at first sight, what passed while nobody watched is spread over a while."""
+        if waits_in_vain(mirror, self.store.servers.get(server_of(mirror))):
+            return now
         if mirror.key not in self._due:
             planned = mirror.status.next_sync_time
             passed = planned is not None and planned < now
             self._due[mirror.key] = after_restart(mirror.metadata.uid, mirror.spec.interval, now) if passed else None
         return self._due[mirror.key]
-
-    def server_changed(self, mirror: RepositoryMirror) -> None:
-        """A mirror that waits for its server need not wait for its time."""
-        reason = mirror.status.condition(ConditionType.READY)
-        if reason is not None and reason.reason in (Reason.SERVER_NOT_READY, Reason.SERVER_NOT_FOUND):
-            self._due[mirror.key] = self.clock.now()
 
     async def _take(self, mirror: RepositoryMirror, step: Step, now: datetime) -> datetime | None:
         match step:
@@ -107,16 +103,17 @@ class MirrorReconciler:
                 return await self._look(mirror, asked, now)
 
     async def _look(self, mirror: RepositoryMirror, asked: str | None, now: datetime) -> datetime | None:
-        if self.looker.server_unchecked(mirror):
+        server = await find_server(self.store, self.cluster, server_of(mirror))
+        if is_unchecked(server):
             return now + _FOLLOW
         priority = _priority(mirror, asked)
         if mirror.status.last_sync_time is None and self.launcher.full(mirror):
             return await self._wait_for_slot(mirror, priority, now)
         try:
             thorough = asked is not None or not attempted(mirror) or mirror.status.failures > 0
-            sight = await self.looker.look(mirror, thorough)
+            sight = await self.looker.look(mirror, server, thorough)
             if not sight.fresh and not sight.comparison.equal:
-                sight = await self.looker.look(mirror, thorough=True)
+                sight = await self.looker.look(mirror, server, thorough=True)
             if self._settled(mirror, sight):
                 return await self._write(mirror, say.unchanged(mirror, asked), self._next(mirror, now))
             if not sight.comparison.differences:

@@ -14,8 +14,8 @@ from ..api.refs import MARKS, Listing
 from ..api.server import OneDevServer
 from ..decide.events import Transition
 from ..observability.logs import event
-from .look import git_url
-from .ports import Clock, Connections, RefReader, TargetConnection
+from .look import find_server, git_url
+from .ports import Clock, Cluster, Connections, RefReader, TargetConnection
 from .recorder import Recorder
 from .store import Store, server_of
 
@@ -35,6 +35,7 @@ class NotRemovable(Exception):
 class Remover:
     clock: Clock
     store: Store
+    cluster: Cluster
     connections: Connections
     refs: RefReader
     recorder: Recorder
@@ -119,7 +120,7 @@ class Remover:
         known, source = mirror.status.target, mirror.status.source
         if known is None or source is None:
             return None, None, None
-        server = self.store.servers.get(f"{mirror.metadata.namespace}/{known.server}")
+        server = await find_server(self.store, self.cluster, f"{mirror.metadata.namespace}/{known.server}")
         if server is None:
             raise NotRemovable(f'OneDevServer "{known.server}" is gone ({server_of(mirror)})')
         target = await self.connections.target(server)
