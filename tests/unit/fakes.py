@@ -146,6 +146,10 @@ class FakeCluster(Troubled):
         self.called("read_job")
         return self.jobs.get(name)
 
+    async def read_server(self, key: str) -> Body | None:
+        self.called("read_server")
+        return None
+
     async def create_secret(self, manifest: Body) -> None:
         self.called("create_secret")
         self.secrets[manifest["metadata"]["name"]] = build.plain(manifest)
@@ -304,9 +308,9 @@ class World:
         self.slots = Slots(self.store, limit)
         kinds = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
         self.recorder = Recorder(self.clock, self.cluster, kinds)
-        self.remover = Remover(self.clock, self.store, self.connections, self.refs, self.recorder)
+        self.remover = Remover(self.clock, self.store, self.cluster, self.connections, self.refs, self.recorder)
         self.launcher = Launcher(self.clock, self.store, self.cluster, self.slots, WorkerSettings(image="image:1"))
-        self.looker = Looker(self.store, self.connections, self.refs)
+        self.looker = Looker(self.connections, self.refs)
         self.mirrors = MirrorReconciler(
             self.clock,
             self.store,
