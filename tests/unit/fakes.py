@@ -148,7 +148,7 @@ class FakeCluster(Troubled):
 
     async def read_server(self, key: str) -> Body | None:
         self.called("read_server")
-        return None
+        return self.resources.get((server.PLURAL, key))
 
     async def create_secret(self, manifest: Body) -> None:
         self.called("create_secret")
@@ -355,6 +355,10 @@ class World:
         found = OneDevServer.read(self.cluster.resources[server.PLURAL, f"team/{name}"])
         self.engine.server_seen(found)
         return found
+
+    def delete_server(self) -> None:
+        body = self.cluster.resources.pop((server.PLURAL, "team/default"))
+        self.engine.server_gone(OneDevServer.read(body))
 
     def edit(self, name: str = "click", **meta: Any) -> RepositoryMirror:
         """Changes metadata of a mirror, such as its generation or annotations, behind the engine's back."""
