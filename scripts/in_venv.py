@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> int:
     try:
         python = environment()
     except Trouble as trouble:
-        print(trouble, file=sys.stderr)
+        print(f"\n{trouble}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; the next run begins the environment anew", file=sys.stderr)
+        print("\ninterrupted; the next run begins the environment anew", file=sys.stderr)
         return 130
     paths = [str(CHECKOUT / "operator"), str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -93,6 +93,7 @@ def install_system_packages() -> None:
 def _make(folder: Path, python: Path) -> None:
     """Without the file `complete` a folder counts for nothing, so whatever an interruption left is thrown away."""
     began = time.monotonic()
+    _say(f"virtual environment from {LOCK.name}, once (kept in {folder.parent}) …", end="")
     shutil.rmtree(folder, ignore_errors=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-input"]
     steps = (
@@ -104,7 +105,7 @@ def _make(folder: Path, python: Path) -> None:
         if done.returncode:
             shown = " ".join(step).replace(" --quiet", "")
             raise Trouble("the virtual environment cannot be made", _last(done.stderr or done.stdout), shown)
-    _say(f"virtual environment from {LOCK.name}, once (kept in {folder.parent}) … {time.monotonic() - began:.0f} s")
+    _say(f" {time.monotonic() - began:.0f} s")
 
 
 def _cache() -> Path:
@@ -123,9 +124,9 @@ def _last(text: str) -> str:
     return "\n       ".join(text.strip().splitlines()[-5:]) or "it said nothing"
 
 
-def _say(text: str) -> None:
+def _say(text: str, end: str = "\n") -> None:
     # Standard output belongs to the program that is started.
-    print(text, file=sys.stderr, flush=True)
+    print(text, end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
