@@ -35,7 +35,7 @@ lint: ## ruff, ruff format, mypy --strict, import-linter
 
 ##@ One tier (ARGS='-k word -x' goes to pytest)
 .PHONY: test-unit test-adapters test-transfer test-stand-ins test-chart test-cluster test-e2e
-test-unit: ## Pure functions and models, seconds
+test-unit: ## Pure functions and models, with nothing but Python
 	@$(RUN) -m pytest tests/unit $(ARGS)
 test-adapters: ## GitHub, OneDev and the cluster API, against the stand-ins
 	@$(RUN) -m pytest tests/adapters $(ARGS)
