@@ -29,7 +29,8 @@ class Client:
         return self._run(str(self.cluster.helm), *arguments, more=more)
 
     def apply(self, *documents: dict[str, Any]) -> None:
-        self.kubectl("apply", "--filename=-", stdin="\n---\n".join(map(json.dumps, documents)))
+        together = {"apiVersion": "v1", "kind": "List", "items": documents}
+        self.kubectl("apply", "--filename=-", stdin=json.dumps(together))
 
     def get(self, *arguments: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
