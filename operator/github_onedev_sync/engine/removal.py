@@ -129,7 +129,8 @@ class Remover:
             return server, target, None
         mark = Mark.of(mirror.spec.source.api_url, source.id, mirror.key)
         listing = await self.refs.target_refs(git_url(server, known.path), target.token, target.ca)
-        if mark_in_description(project.description) != mark and mark.ref not in listing.refs:
+        described = mark_in_description(project.description)
+        if described != mark and (described is not None or mark.ref not in listing.refs):
             raise NotRemovable(f"OneDev project {known.path} does not carry this mirror's mark")
         return server, target, replace(project, path=known.path)
 
