@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ..decide.job import WorkerSettings
 
@@ -35,6 +36,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         resources=_json_object(env, "WORKER_RESOURCES"),
         scratch_size_limit=env.get("WORKER_SCRATCH_SIZE_LIMIT") or "10Gi",
         image_pull_secrets=_list(env, "WORKER_IMAGE_PULL_SECRETS"),
+        start_limit=timedelta(seconds=_positive(env, "WORKER_START_LIMIT_SECONDS", 120)),
         log_format=env.get("LOG_FORMAT") or "json",
     )
     return Settings(

@@ -19,7 +19,10 @@ _SECRET_MODE = 0o440
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What the chart says of worker pods. `resources` is a container's, `scratch_size_limit` a Kubernetes quantity."""
+    """What the chart says of worker pods. `resources` is a container's, `scratch_size_limit` a Kubernetes quantity.
+
+    `start_limit`: how long an image that can't be pulled, and the like, may go on before the run is given up.
+    """
 
     image: str
     image_pull_policy: str = "IfNotPresent"
@@ -28,6 +31,7 @@ class WorkerSettings:
     scratch_size_limit: str = "10Gi"
     image_pull_secrets: tuple[str, ...] = ()
     keep_finished: timedelta = timedelta(hours=1)
+    start_limit: timedelta = timedelta(minutes=2)
     log_format: str = "json"
 
 

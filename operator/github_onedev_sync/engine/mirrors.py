@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 # A run is told by its pod; this is for a pod that nobody tells of.
 _FOLLOW = timedelta(seconds=60)
-# How long an image that can't be pulled, and the like, may go on before the run is given up.
-_START_LIMIT = timedelta(minutes=2)
 _TOO_LATE = timedelta(seconds=1)
 
 
@@ -152,12 +150,14 @@ class MirrorReconciler:
         return due
 
     async def _follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
-        if run.cannot_start and now - run.started_at > _START_LIMIT:
+        limit = run.started_at + self.launcher.worker.start_limit
+        if run.cannot_start and now >= limit:
             error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.waiting}")
             due = await self._failed(mirror, error, now, run, None)
             await self.launcher.discard(mirror, run)
             return due
-        return await self._write(mirror, say.following(mirror, run, now), now + _FOLLOW)
+        again = min(limit, now + _FOLLOW) if run.cannot_start else now + _FOLLOW
+        return await self._write(mirror, say.following(mirror, run, now), again)
 
     async def _collect(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
         outcome = result(run, mirror.key, mirror.spec.timeout)
