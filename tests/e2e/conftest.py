@@ -5,17 +5,29 @@ The image of the worker is built and loaded; the controller runs from the checko
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.local_cluster.choice import Cluster
+from tests.local_cluster.choice import Cluster, environment
 from tests.local_cluster.images import build
 
 from .world import GITHUB_TOKEN, ONEDEV_TOKEN, ROOT, Controller, StandIn, World, machine_address
 
 StartController = Callable[..., Controller]
+MakeWorld = Callable[..., World]
+
+NO_FINALIZERS = '{"metadata":{"finalizers":null}}'
+# The first test of a session also pays for images and pods that start for the first time.
+TIMEOUT = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(TIMEOUT, func_only=True))
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +48,7 @@ def github(cluster: Cluster, folder: Path) -> Iterator[StandIn]:
     repositories = folder / "repositories"
     repositories.mkdir()
     options = ("--repositories", str(repositories), "--token", f"mirror={GITHUB_TOKEN}", "--anonymous-limit", "0")
-    stand_in = StandIn.start("github", machine_address(cluster), folder / "github.log", *options)
+    stand_in = StandIn.on("github", machine_address(cluster), folder / "github.log", *options)
     yield stand_in
     stand_in.stop()
 
@@ -44,7 +56,7 @@ def github(cluster: Cluster, folder: Path) -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def onedev(cluster: Cluster, folder: Path) -> Iterator[StandIn]:
     options = ("--data", str(folder / "onedev"), "--token", ONEDEV_TOKEN)
-    stand_in = StandIn.start("onedev", machine_address(cluster), folder / "onedev.log", *options)
+    stand_in = StandIn.on("onedev", machine_address(cluster), folder / "onedev.log", *options)
     yield stand_in
     stand_in.stop()
 
@@ -58,7 +70,7 @@ def start_controller(cluster: Cluster, worker_image: str, folder: Path) -> Itera
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        environment = {
+        variables = {
             "KUBECONFIG": str(cluster.kubeconfig),
             "PYTHONPATH": os.pathsep.join((str(ROOT / "operator"), str(ROOT))),
             "POD_NAMESPACE": namespace,
@@ -70,40 +82,66 @@ def start_controller(cluster: Cluster, worker_image: str, folder: Path) -> Itera
             "LOG_FORMAT": "console",
             **settings,
         }
-        controller = Controller(environment, folder / f"{namespace}-controller.log")
+        controller = Controller(variables, folder / f"{variables['POD_NAME']}.log")
         controller.start()
         started.append(controller)
         return controller
 
     yield start
-    for controller in started:
-        if controller.process is not None and controller.process.poll() is None:
-            assert controller.stop() == 0
-
-
-def _remove(world: World) -> None:
-    world.kubectl("delete", "rmir", "--all", "--wait=false", check=False)
-    world.kubectl("delete", "namespace", world.namespace, "--wait=false", check=False)
+    codes = [controller.stop() for controller in started if controller.running]
+    assert set(codes) <= {0}
 
 
 @pytest.fixture(scope="session")
-def crds(cluster: Cluster, github: StandIn, onedev: StandIn) -> None:
-    World(cluster, "default", github, onedev).kubectl(
-        "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds")
+def crds(cluster: Cluster) -> None:
+    subprocess.run(
+        [str(cluster.kubectl), "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds")],
+        env=environment(cluster),
+        check=True,
+        capture_output=True,
     )
 
 
 @pytest.fixture(scope="session")
-def world(
+def make_world(
     cluster: Cluster, github: StandIn, onedev: StandIn, crds: None, start_controller: StartController
-) -> Iterator[World]:
-    """The namespace that most tests share, with a running controller."""
-    world = World(cluster, f"e2e-{os.getpid()}", github, onedev)
-    world.kubectl("create", "namespace", world.namespace)
-    start_controller(world.namespace).wait_until_ready()
-    world.set_up()
-    yield world
-    _remove(world)
+) -> Iterator[MakeWorld]:
+    """Makes namespaces, each with a running controller and a root project of its own in OneDev."""
+    made: list[World] = []
+
+    def make(root: str, server: StandIn = onedev, **settings: str) -> World:
+        namespace = f"e2e-{root}-{os.getpid()}"
+        subprocess.run(
+            [str(cluster.kubectl), "create", "namespace", namespace],
+            env=environment(cluster),
+            check=True,
+            capture_output=True,
+        )
+        world = World(cluster, namespace, github, server, root, start_controller(namespace, **settings))
+        made.append(world)
+        world.controller.wait_until_ready()
+        world.set_up()
+        return world
+
+    yield make
+    for world in made:
+        # A controller whose namespace goes loses its lease.
+        assert not world.controller.running or world.controller.stop() == 0
+        _remove(world)
+
+
+def _remove(world: World) -> None:
+    """Without waiting: nobody is left to carry out a deletion policy."""
+    for mirror in world.items("rmir"):
+        if mirror["metadata"].get("finalizers"):
+            world.kubectl("patch", "rmir", mirror["metadata"]["name"], "--type=merge", "-p", NO_FINALIZERS)
+    world.kubectl("delete", "namespace", world.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def world(make_world: MakeWorld) -> World:
+    """The namespace that most tests share."""
+    return make_world("github")
 
 
 @pytest.fixture(autouse=True)
@@ -113,5 +151,5 @@ def told_on_failure(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.session.testsfailed == failed_before or "folder" not in request.fixturenames:
         return
-    for log in sorted(request.getfixturevalue("folder").glob("*-controller.log")):
+    for log in sorted(request.getfixturevalue("folder").glob("e2e-*.log")):
         print(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))

@@ -32,14 +32,14 @@ def test_where_nothing_changed_nothing_is_written(world: World) -> None:
     world.repository("quiet")
     world.mirror("quiet", interval="30s")
     before = world.wait_ready("quiet")
-    eventually("the Job of the first sync is gone", lambda: not _jobs(world, "quiet"))
+    eventually("the Job of the first sync is gone", lambda: not world.jobs("quiet"))
     polls = len(world.github.requests(path="/repos/e2e/quiet"))
     eventually(
         "three intervals passed", lambda: len(world.github.requests(path="/repos/e2e/quiet")) >= polls + 3, within=150
     )
     after = world.get("rmir", "quiet")
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
-    assert not _jobs(world, "quiet")
+    assert not world.jobs("quiet")
 
 
 def test_a_new_commit_arrives(world: World) -> None:
@@ -162,10 +162,3 @@ def test_suspend_stops_and_resume_catches_up(world: World) -> None:
     assert len(world.github.requests(path="/repos/e2e/suspended")) == seen
     world.patch("suspended", {"suspend": False})
     world.wait_synced("suspended")
-
-
-def _jobs(world: World, mirror: str) -> list[str]:
-    uid = world.get("rmir", mirror)["metadata"]["uid"]
-    return [
-        job["metadata"]["name"] for job in world.items("jobs", f"--selector=github-onedev-sync.io/mirror-uid={uid}")
-    ]

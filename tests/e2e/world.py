@@ -1,15 +1,16 @@
 """What an end-to-end test speaks with: the cluster through kubectl, the stand-ins through their admin API."""
 
+import base64
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,19 +44,25 @@ class StandIn:
     """A stand-in as a process of its own; `url` is reached from this machine and from pods."""
 
     url: str
-    process: "subprocess.Popen[bytes]"
+    command: Sequence[str]
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
 
     @classmethod
-    def start(cls, kind: str, address: str, log: Path, *options: str) -> "StandIn":
+    def on(cls, kind: str, address: str, log: Path, *options: str) -> "StandIn":
         with socket.socket() as probe:
             probe.bind((address, 0))
             port = probe.getsockname()[1]
         command = [sys.executable, "-m", f"tests.stand_ins.{kind}", "--listen", f"{address}:{port}", *options]
-        with log.open("wb") as out:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-        stand_in = cls(f"http://{address}:{port}", process)
-        eventually(f"{kind} answers", stand_in._answers)
+        stand_in = cls(f"http://{address}:{port}", command, log)
+        stand_in.start()
         return stand_in
+
+    def start(self) -> None:
+        """Once more after `stop`: at the same address, with what it kept on disk."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        eventually(f"{self.url} answers", self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -82,8 +89,9 @@ class StandIn:
         return found
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
 
 
 @dataclass
@@ -105,9 +113,9 @@ class Controller:
             )
 
     def wait_until_ready(self) -> None:
-        eventually("the controller is ready", self._ready)
+        eventually("the controller is ready", self.ready)
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
         try:
             return httpx.get(f"http://127.0.0.1:{self.environment['HTTP_PORT']}/readyz").status_code == 200
         except httpx.TransportError:
@@ -115,8 +123,18 @@ class Controller:
 
     def kill(self) -> None:
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
+            self.process.kill()
             self.process.wait(20)
+
+    def restart(self, **settings: str) -> None:
+        self.stop()
+        self.environment = {**self.environment, **settings}
+        self.start()
+        self.wait_until_ready()
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def stop(self) -> int:
         """Asks it to end in order; returns the exit code."""
@@ -128,14 +146,14 @@ class Controller:
 
 @dataclass
 class World:
-    """One namespace with a OneDevServer, and both stand-ins. `root` is the server's root project in OneDev."""
+    """One namespace with a OneDevServer, its controller, and both stand-ins. `root` is the server's root project."""
 
     cluster: Cluster
     namespace: str
     github: StandIn
     onedev: StandIn
-    root: str = "github"
-    _made: list[str] = field(default_factory=list)
+    root: str
+    controller: Controller
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         done = subprocess.run(
@@ -162,15 +180,17 @@ class World:
         return found
 
     def set_up(self) -> None:
-        """Namespace, Secrets and a OneDevServer that is Ready."""
-        self.kubectl("create", "namespace", self.namespace, check=False)
+        """Secrets and a OneDevServer that is Ready."""
         self.secret("onedev", token=ONEDEV_TOKEN)
         self.secret("github", token=GITHUB_TOKEN)
         self.server("default")
         self.wait_for("ods", "default", "Ready", "True")
 
-    def secret(self, name: str, **data: str) -> None:
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+    def secret(self, name: str, data: Mapping[str, bytes] | None = None, **texts: str) -> None:
+        """`data` is for what is no text, or no Python name."""
+        values = {**(data or {}), **{key: text.encode() for key, text in texts.items()}}
+        encoded = {key: base64.b64encode(value).decode() for key, value in values.items()}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded})
 
     def server(self, name: str, **spec: Any) -> None:
         self.apply(
@@ -215,7 +235,6 @@ class World:
                         **(source or {}),
                     },
                     "target": {"serverRef": {"name": "default"}},
-                    "interval": "30s",
                     **spec,
                 },
             }
@@ -224,9 +243,9 @@ class World:
     def patch(self, name: str, spec: Mapping[str, Any]) -> None:
         self.kubectl("patch", "rmir", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
-    def ask(self, name: str) -> None:
-        """Requests a sync now."""
-        self.kubectl("annotate", "--overwrite", "rmir", name, f"{GROUP}/requestedAt={time.monotonic_ns()}")
+    def ask(self, *names: str, kind: str = "rmir") -> None:
+        """Requests a sync, or a check of a server, now."""
+        self.kubectl("annotate", "--overwrite", kind, *names, f"{GROUP}/requestedAt={time.monotonic_ns()}")
 
     def condition(self, kind: str, name: str, type_: str) -> dict[str, Any]:
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
@@ -247,6 +266,15 @@ class World:
             return eventually(f"{kind}/{name} {type_}={status} {reason or ''}", probe, within)
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {seen}") from None
+
+    def wait_failed(self, name: str, reason: str, *words: str, kind: str = "rmir") -> dict[str, Any]:
+        """The condition Ready, once it is False for that reason; its message holds these words and no token."""
+        condition = self.wait_for(kind, name, "Ready", "False", reason)
+        for word in words:
+            assert word in condition["message"], condition["message"]
+        assert GITHUB_TOKEN not in condition["message"]
+        assert ONEDEV_TOKEN not in condition["message"]
+        return condition
 
     def wait_ready(self, name: str, within: float = PATIENCE) -> dict[str, Any]:
         self.wait_for("rmir", name, "Ready", "True", within=within)
@@ -275,6 +303,44 @@ class World:
 
     def projects(self) -> list[str]:
         return [project["path"] for project in self.onedev.act("list_projects")]
+
+    def project(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.onedev.act("list_projects") if one["path"] == path)
+        return found
+
+    def rest(self, method: str, path: str, body: Any = None) -> Any:
+        """OneDev's REST API, as a person with a script uses it."""
+        headers = {"Authorization": f"Bearer {ONEDEV_TOKEN}"}
+        answer = httpx.request(method, f"{self.onedev.url}/~api/{path}", json=body, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json() if answer.text else None
+
+    def make_project(self, name: str, parent: str) -> int:
+        """By hand, below the project at `parent`."""
+        body = {"name": name, "parentId": self.project(parent)["id"], "gitPackConfig": {}, "codeAnalysisSetting": {}}
+        made: int = self.rest("POST", "projects", {**body, "codeManagement": True})
+        return made
+
+    def describe_project(self, path: str, description: str) -> None:
+        """By hand; what an update leaves out is reset, so it echoes everything."""
+        project = self.project(path)
+        members = {key: value for key, value in project.items() if key not in ("id", "path", "createDate")}
+        self.rest("POST", f"projects/{project['id']}", {**members, "description": description})
+
+    def push(self, repository: str, path: str) -> None:
+        """Somebody pushes a GitHub repository's branches to the OneDev project at `path`."""
+        with tempfile.TemporaryDirectory() as clone:
+            source = self.github.url.replace("://", f"://x:{GITHUB_TOKEN}@")
+            target = self.onedev.url.replace("://", f"://x:{ONEDEV_TOKEN}@")
+            for command in (
+                ["git", "clone", "--quiet", "--bare", f"{source}/{repository}.git", clone],
+                ["git", "-C", clone, "push", "--quiet", f"{target}/{path}", "refs/heads/*:refs/heads/*"],
+            ):
+                subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def jobs(self, mirror: str) -> list[dict[str, Any]]:
+        uid = self.get("rmir", mirror)["metadata"]["uid"]
+        return self.items("jobs", f"--selector={GROUP}/mirror-uid={uid}")
 
     def events(self, name: str) -> list[str]:
         found = self.items("events", f"--field-selector=involvedObject.name={name}")

@@ -1,0 +1,169 @@
+"""Installed with Helm as people do: the controller in its pod with its own rights, GitHub and OneDev in theirs."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local_cluster.choice import Cluster, environment
+from tests.local_cluster.images import stand_ins_image
+
+from .world import GROUP, ROOT, Controller, StandIn, World, eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.pods]
+
+MANIFESTS = ROOT / "tests/stand_ins/manifests.yaml"
+RUN = f"{GROUP}/run"
+
+
+@dataclass
+class Installed:
+    """The release `name` in the namespace of the same name; its mirrors live in `world`, both servers in `outside`."""
+
+    cluster: Cluster
+    name: str
+    outside: str
+    world: World
+
+    @property
+    def account(self) -> str:
+        return f"system:serviceaccount:{self.name}:{self.name}-controller"
+
+    def run(self, *command: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
+        done = subprocess.run(
+            command, env=environment(self.cluster), input=input, capture_output=True, text=True, timeout=200
+        )
+        assert not (check and done.returncode), f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def steer(self, server: str, path: str, members: dict[str, Any]) -> Any:
+        """The admin API of a stand-in in its pod, by way of the API server."""
+        address = f"/api/v1/namespaces/{self.outside}/services/{server}:http/proxy/_stand-in/{path}"
+        return json.loads(self.run("kubectl", "create", "--raw", address, "-f", "-", input=json.dumps(members)))
+
+    def may(self, verb: str, resource: str, namespace: str, account: str | None = None) -> bool:
+        asked = ["kubectl", "auth", "can-i", verb, *resource.split(), "-n", namespace]
+        return self.run(*asked, f"--as={account or self.account}", check=False).strip() == "yes"
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, worker_image: str, crds: None, folder: Path) -> Iterator[Installed]:
+    name = f"e2e-install-{os.getpid()}"
+    outside, mirrors = f"{name}-outside", f"{name}-mirrors"
+    unused = Controller({}, folder / "none")
+    github, onedev = (StandIn(f"http://{server}.{outside}.svc", (), folder / "none") for server in ("github", "onedev"))
+    found = Installed(cluster, name, outside, World(cluster, mirrors, github, onedev, "github", unused))
+    manifests = MANIFESTS.read_text().replace("stand-ins", outside).replace(", --with-big", "")
+    found.run("kubectl", "apply", "-f", "-", input=manifests.replace("${IMAGE}", stand_ins_image().reference))
+    found.run("kubectl", "create", "namespace", mirrors)
+    found.run("kubectl", "label", "namespace", mirrors, "pod-security.kubernetes.io/enforce=restricted")
+    repository, _, tag = worker_image.rpartition(":")
+    values = {
+        "image": {"repository": repository, "tag": tag},
+        "fullnameOverride": name,
+        "crds": {"enabled": False},
+        "watchNamespaces": [mirrors],
+        "aggregateClusterRoles": False,
+    }
+    chart = str(ROOT / "charts/github-onedev-sync")
+    installing = ["helm", "install", name, chart, "--namespace", name, "--create-namespace", "--wait"]
+    found.run(*installing, "--timeout=180s", "--values=-", input=json.dumps(values))
+    found.run("kubectl", "-n", outside, "rollout", "status", "deployment", "--timeout=120s")
+    yield found
+    found.run("helm", "uninstall", name, "--namespace", name, "--ignore-not-found")
+    found.run("kubectl", "delete", "namespace", name, outside, mirrors, "--wait=false")
+
+
+def test_a_mirror_runs_in_a_restricted_namespace_and_both_logs_tell_of_it(installed: Installed) -> None:
+    world = installed.world
+    world.secret("github", token="github-stand-in-token")
+    world.secret("onedev", token="onedev-stand-in-token")
+    world.server("default")
+    world.wait_for("ods", "default", "Ready", "True")
+    # A run that fails leaves its pod and log behind.
+    refuse = {"method": "POST", "path": "git-receive-pack", "status": 500, "count": None}
+    fault = installed.steer("onedev", "faults", refuse)
+    world.mirror("installed", "demo/one-commit")
+    world.wait_failed("installed", "TargetUnavailable", "500")
+    job = world.get("rmir", "installed")["status"]["history"][0]["job"]
+    [pod] = world.items("pods", f"--selector=job-name={job}")
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert pod["spec"]["serviceAccountName"] == f"{installed.name}-worker"
+    mounted = [mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]]
+    assert not [path for path in mounted if "serviceaccount" in path]
+
+    run = pod["metadata"]["labels"][RUN]
+    told = [json.loads(line) for line in world.kubectl("logs", f"job/{job}").splitlines()]
+    assert told
+    assert {line["run"] for line in told} == {run}
+    decided = installed.run("kubectl", "-n", installed.name, "logs", f"deployment/{installed.name}-controller")
+    lines = [json.loads(line) for line in decided.splitlines()]
+    assert [line for line in lines if line.get("run") == run and line["reason"] == "TargetUnavailable"]
+    assert "stand-in-token" not in decided
+
+    path = f"/api/v1/namespaces/{installed.outside}/services/onedev:http/proxy/_stand-in/faults?id={fault['id']}"
+    installed.run("kubectl", "delete", "--raw", path)
+    world.ask("installed")
+    mirror = world.wait_ready("installed")
+    assert mirror["status"]["refs"]["total"] == 1
+    held = installed.steer("onedev", "actions", {"action": "refs", "project": "github/demo/one-commit"})["result"]
+    wanted = installed.steer("github", "actions", {"action": "refs", "repository": "demo/one-commit"})["result"]
+    assert {name: oid for name, oid in held.items() if name.startswith("refs/heads/")} == wanted
+    assert world.condition("rmir", "installed", "Verified")["status"] == "True"
+
+
+def test_the_metrics_count_it(installed: Installed) -> None:
+    address = f"/api/v1/namespaces/{installed.name}/services/{installed.name}-controller:http/proxy/metrics"
+    metrics = installed.run("kubectl", "get", "--raw", address)
+    counts = [line for line in metrics.splitlines() if line.startswith("github_onedev_sync_resources{")]
+    assert [line for line in counts if 'kind="RepositoryMirror"' in line and "True" in line and line.endswith(" 1.0")]
+
+
+def test_the_account_may_do_its_work_and_nothing_else(installed: Installed) -> None:
+    here, own = installed.world.namespace, installed.name
+    for verb, resource, namespace in (
+        ("watch", f"repositorymirrors.{GROUP}", here),
+        ("patch", f"repositorymirrors.{GROUP} --subresource=status", here),
+        ("get", "secrets", here),
+        ("create", "jobs.batch", here),
+        ("delete", "jobs.batch", here),
+        ("watch", "pods", here),
+        ("create", "events", here),
+        ("update", "leases.coordination.k8s.io", own),
+    ):
+        assert installed.may(verb, resource, namespace), (verb, resource)
+    for verb, resource, namespace in (
+        ("list", "secrets", here),
+        ("update", "secrets", here),
+        ("delete", "secrets", here),
+        ("get", "secrets", "kube-system"),
+        ("get", "secrets", own),
+        ("create", "pods", here),
+        ("create", "pods --subresource=exec", here),
+        ("create", "jobs.batch", "default"),
+        ("delete", f"repositorymirrors.{GROUP}", here),
+        ("list", f"repositorymirrors.{GROUP}", "default"),
+        ("get", "nodes", here),
+        ("patch", "customresourcedefinitions.apiextensions.k8s.io", here),
+        ("create", "rolebindings.rbac.authorization.k8s.io", here),
+    ):
+        assert not installed.may(verb, resource, namespace), (verb, resource)
+    worker = f"system:serviceaccount:{here}:{own}-worker"
+    assert not installed.may("get", "secrets", here, worker)
+    assert not installed.may("list", f"repositorymirrors.{GROUP}", here, worker)
+
+
+def test_uninstalling_leaves_mirrors_and_their_projects(installed: Installed) -> None:
+    installed.run("helm", "uninstall", installed.name, "--namespace", installed.name, "--wait")
+    assert not installed.run("kubectl", "-n", installed.name, "get", "deployments", "-o", "name").strip()
+    mirror = installed.world.get("rmir", "installed")
+    assert mirror["status"]["phase"] == "Completed"
+    assert installed.run("kubectl", "get", "crd", f"repositorymirrors.{GROUP}", "-o", "name").strip()
+    assert installed.steer("onedev", "actions", {"action": "refs", "project": "github/demo/one-commit"})["result"]
+    installed.world.kubectl("delete", "rmir", "installed", "--timeout=10s")
+    eventually("it goes without a controller", lambda: not installed.world.items("rmir"))
