@@ -154,6 +154,7 @@ def down(screen: Screen, name: str = CLUSTER) -> None:
     cluster = choose(name, lambda _: None)
     if isinstance(cluster, NamedCluster):
         _clear(Client(cluster))
+        screen.plain("The CRDs are left, for mirrors of yours: kubectl delete -f crds/ removes both.")
     cluster.down()
     screen.plain(f"The demo has ended. Kept for the next one: {shorten(cache_root())}")
 

@@ -34,13 +34,13 @@ def wish(**changes: Any) -> Wish:
     return Wish(**{**values, **changes})
 
 
-def listing(head: str | None = "refs/heads/main", **refs: int) -> Listing:
+def listing(head: str | None = "refs/heads/main", /, **refs: int) -> Listing:
     """`heads_x=1` is refs/heads/x at object 1; `__` is a slash."""
     named = {"refs/" + name.replace("__", "/").replace("_", "/", 1): oid(value) for name, value in refs.items()}
     return Listing(named, head if head in named else None)
 
 
-def target(head: str | None = "refs/heads/main", **refs: int) -> Listing:
+def target(head: str | None = "refs/heads/main", /, **refs: int) -> Listing:
     plain = listing(head, **refs)
     return Listing({**plain.refs, **MARKED}, plain.head)
 
@@ -49,8 +49,8 @@ def plan_of(source: Listing, there: Listing, known: Knowledge | None = None, **c
     return make_plan(wish(**changes), source, there, known or Knowledge())
 
 
-def shape(plan: Plan) -> list[tuple[str, list[str]] | str]:
-    """The steps as kinds with `+created -deleted ~updated` names."""
+def shape(plan: Plan) -> list[Any]:
+    """The steps: a kind with its `+created -deleted ~updated` names, or the words for a moved HEAD."""
     return [
         step.branch if isinstance(step, SetHead) else (str(step.kind), [_sign(c) + c.name for c in step.commands])
         for step in plan.steps
