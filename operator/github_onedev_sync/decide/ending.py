@@ -47,6 +47,8 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
         say_ready(conditions, equal_message(count, report.digest), count == 0)
         if mirror.status.source is not None:
             say_available(conditions, mirror.status.source)
+        else:  # Adopted after a crash: neither is away any more, and the next look tells the rest.
+            conditions.drop(ConditionType.SOURCE_AVAILABLE, ConditionType.TARGET_AVAILABLE)
     else:
         conditions.set(ConditionType.READY, False, report.reason, report.message)
         conditions.set(ConditionType.VERIFIED, False, Reason.REFS_UNEQUAL, _unequal_message(report))
