@@ -37,15 +37,15 @@ def register(registry: kopf.OperatorRegistry, engine: Engine) -> None:
     _watch(registry, server.PLURAL, OneDevServer.read, engine.server_seen, engine.server_gone)
     _watch(registry, starred.PLURAL, StarredReposSync.read, engine.sync_seen, engine.sync_gone)
 
-    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    @kopf.on.event("batch", "v1", "jobs", registry=registry, id="job")
     async def job(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:
         engine.job_seen(dict(body), event["type"] == "DELETED")
 
-    @kopf.on.event("", "v1", "pods", registry=registry)
+    @kopf.on.event("", "v1", "pods", registry=registry, id="pod")
     async def pod(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:
         engine.pod_seen(dict(body), event["type"] == "DELETED")
 
-    @kopf.on.delete(names.GROUP, names.VERSION, mirror.PLURAL, registry=registry, when=_has_cleanup)
+    @kopf.on.delete(names.GROUP, names.VERSION, mirror.PLURAL, registry=registry, id="deletion", when=_has_cleanup)
     async def deletion(body: kopf.Body, **_: Any) -> None:
         going = RepositoryMirror.read(dict(body))
         engine.mirror_seen(going)
