@@ -17,6 +17,7 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import ClusterUnavailable, Retry
 from github_onedev_sync.api.identity import describe
 from github_onedev_sync.api.mirror import RepositoryMirror
+from github_onedev_sync.api.model import show_time
 from github_onedev_sync.api.observed import SourceRepository, TargetProject
 from github_onedev_sync.api.refs import BRANCHES, Listing
 from github_onedev_sync.api.server import OneDevServer
@@ -106,7 +107,7 @@ class Troubled:
 
 @dataclass
 class FakeCluster(Troubled):
-    """Resources with optimistic locking and merge-patches as the API server does them."""
+    """Resources with optimistic locking and merge-patches as the API server does them. `watch` hears of each change."""
 
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -114,11 +115,13 @@ class FakeCluster(Troubled):
     events: list[Body] = field(default_factory=list)
     writes: list[Body] = field(default_factory=list)
     versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
+    watch: Callable[[str, str], object] = lambda plural, name: None
 
     def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
         kept = build.plain(body)
         kept["metadata"]["resourceVersion"] = str(next(self.versions))
         self.resources[plural, f"{kept['metadata']['namespace']}/{kept['metadata']['name']}"] = kept
+        self.watch(plural, kept["metadata"]["name"])
         return kept
 
     async def patch_status(self, plural: str, key: str, resource_version: str, status: Body) -> Body | None:
@@ -137,7 +140,7 @@ class FakeCluster(Troubled):
         made = build.plain(manifest)
         name = made["metadata"]["name"]
         if name not in self.jobs:
-            created = build.show_time(build.NOW + timedelta(seconds=len(self.jobs)))
+            created = show_time(build.NOW + timedelta(seconds=len(self.jobs)))
             made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": created}
             self.jobs[name] = made
         return build.plain(self.jobs[name])

@@ -115,14 +115,14 @@ def test_credentials_come_as_files(token: str | None, secret: str) -> None:
 
 def test_what_the_chart_says() -> None:
     settings = WorkerSettings(
-        "registry/image:2",
-        "Always",
-        "worker",
-        {"limits": {"memory": "512Mi"}},
-        "1Gi",
-        ("pull",),
-        timedelta(minutes=5),
-        "console",
+        image="registry/image:2",
+        image_pull_policy="Always",
+        service_account="worker",
+        resources={"limits": {"memory": "512Mi"}},
+        scratch_size_limit="1Gi",
+        image_pull_secrets=("pull",),
+        keep_finished=timedelta(minutes=5),
+        log_format="console",
     )
     made = job(settings)
     (container,) = pod(made)["containers"]

@@ -13,6 +13,7 @@ from github_onedev_sync.api.errors import ClusterUnavailable, Retry, Stalled, Wa
 from github_onedev_sync.api.identity import describe
 from github_onedev_sync.api.mirror import Phase
 from github_onedev_sync.api.model import show_time
+from github_onedev_sync.api.observed import SourceRepository
 from github_onedev_sync.api.refs import Listing, differences, digest_differences
 from github_onedev_sync.api.report import ExitCode, Outcome
 
@@ -406,7 +407,7 @@ async def test_what_this_version_does_not_do_is_refused(world: World, spec: dict
 
 async def test_another_repository_under_the_same_name(world: World) -> None:
     await first_sync(world)
-    world.github.found = build.SourceRepository(
+    world.github.found = SourceRepository(
         id=8821, full_name="pallets/click", clone_url=REPOSITORY.clone_url, default_branch="main"
     )
     world.refs.source = MOVED
@@ -424,7 +425,7 @@ async def test_another_repository_under_the_same_name(world: World) -> None:
 
 async def test_a_renamed_repository_stays_where_it_is(world: World) -> None:
     await first_sync(world)
-    world.github.found = build.SourceRepository(
+    world.github.found = SourceRepository(
         id=build.REPOSITORY_ID, full_name="new/name", clone_url="https://github.com/new/name.git", default_branch="main"
     )
     world.refs.source = MOVED
@@ -449,7 +450,7 @@ async def test_a_project_that_appears_between_look_and_launch(world: World) -> N
         def get(self, key: str, default: Any = None) -> Any:
             found = super().get(key, default)
             if key not in self:
-                self[key] = build.mirror and world.onedev.make("elsewhere", "foreign")
+                self[key] = world.onedev.make("elsewhere", "foreign")
             return found
 
     world.onedev.projects = Sudden()

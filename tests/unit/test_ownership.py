@@ -14,6 +14,7 @@ from .builders import OID, REPOSITORY_ID, mark
 OURS = mark()
 EMPTY = Listing({})
 FOREIGN = Listing({"refs/heads/main": OID})
+ANOTHERS = Listing({mark("team/other").ref: OID})
 MARKED = Listing({"refs/heads/main": OID, OURS.ref: OID})
 
 
@@ -57,7 +58,7 @@ def test_ours(description: str | None, refs: Listing, approved: str) -> None:
         pytest.param(
             mark(repository_id=1).line, MARKED, "1", Reason.IDENTITY_CHANGED, "approve=1037", id="approved the old one"
         ),
-        pytest.param(None, Listing({mark("team/other").ref: OID}), "", Reason.TARGET_NOT_OURS, "mirror", id="another's ref"),
+        pytest.param(None, ANOTHERS, "", Reason.TARGET_NOT_OURS, "mirror", id="another's ref"),
     ],
 )
 def test_not_ours(description: str | None, refs: Listing, approved: str, reason: Reason, says: str) -> None:

@@ -125,7 +125,7 @@ def test_a_key_that_became_urgent_after_it_was_due() -> None:
 
 def test_next_waits_for_the_due_time_and_for_nothing_else() -> None:
     async def scenario(clock: FakeClock) -> list[tuple[str, float]]:
-        found, seen = DelayQueue(clock), []
+        found, seen = DelayQueue(clock), list[tuple[str, float]]()
         found.add("later", 600)
         found.add("sooner", 60)
         for _ in range(2):
@@ -138,7 +138,7 @@ def test_next_waits_for_the_due_time_and_for_nothing_else() -> None:
 
 def test_next_hears_of_an_earlier_key_while_it_waits() -> None:
     async def scenario(clock: FakeClock) -> list[tuple[str, float]]:
-        found, seen = DelayQueue(clock), []
+        found, seen = DelayQueue(clock), list[tuple[str, float]]()
 
         async def work() -> None:
             while len(seen) < 3:

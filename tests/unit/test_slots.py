@@ -1,5 +1,7 @@
 """Never more runs than there are slots, and a fair line for those that wait."""
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -23,7 +25,7 @@ def house(*mirrors: str, limit: int = 2, per_server: int = 2) -> tuple[Slots, li
     return Slots(store, limit), made
 
 
-def run(slots: Slots, name: str, **job: str) -> None:
+def run(slots: Slots, name: str, **job: Any) -> None:
     slots.store.put_job(build.job_body(f"{name}-aaaaaaaa", mirror_uid=f"uid-{name}", **job))
 
 

@@ -13,6 +13,7 @@ from github_onedev_sync.api import names
 from github_onedev_sync.api.conditions import ConditionType, Reason
 from github_onedev_sync.api.errors import Retry, Stalled, SyncError, Waiting
 from github_onedev_sync.api.mirror import MirrorStatus, Phase, RepositoryMirror, TargetStatus
+from github_onedev_sync.api.observed import SourceRepository
 from github_onedev_sync.api.refs import Listing
 from github_onedev_sync.api.report import Outcome
 from github_onedev_sync.decide import ending, status
@@ -124,7 +125,7 @@ def test_a_quiet_look_changes_nothing(fresh: bool) -> None:
 
 def test_figures_that_always_move_are_no_change() -> None:
     mirror = synced()
-    moved = build.SourceRepository(
+    moved = SourceRepository(
         id=REPOSITORY.id,
         full_name=REPOSITORY.full_name,
         clone_url=REPOSITORY.clone_url,
@@ -225,6 +226,20 @@ def test_collected(outcome: Outcome, expected: dict[str, tuple[str, str]], failu
         verified = after.condition(ConditionType.VERIFIED)
         assert verified is not None
         assert verified.message == "3 refs differ: refs/heads/a+b and 2 more"
+
+
+def test_an_adopted_run_that_went_well_leaves_nothing_unavailable() -> None:
+    before = build.mirror()
+    failed = build.with_status(before, ending.failed(before, Retry(Reason.SOURCE_UNAVAILABLE, "x"), NOW, None, None))
+    after = ending.collected(failed, run_of(), build.task(), NOW)
+    assert words(after) == {"Ready": ("True", "Synced"), "Verified": ("True", "RefsEqual")}
+
+
+def test_an_approval_is_readable_in_full() -> None:
+    report = build.task(Outcome.BLOCKED, Reason.REWRITE_BLOCKED, message="cut", approval="sha256:abc")
+    ready = ending.collected(synced(), run_of(), report, NOW).condition(READY)
+    assert ready is not None
+    assert ready.message.endswith("approve=sha256:abc")
 
 
 def test_history_is_short_and_the_newest_comes_first() -> None:
