@@ -170,7 +170,8 @@ def unchanged(mirror: RepositoryMirror, asked: str | None) -> MirrorStatus:
 
 
 def equal_message(count: int, digest: str) -> str:
-    return f"{count} refs equal, digest {digest[:19]}…" if count else "The source has no refs yet"
+    words = "1 ref equal" if count == 1 else f"{count} refs equal"
+    return f"{words}, digest {digest[:19]}…" if count else "The source has no refs yet"
 
 
 def say_ready(conditions: Conditions, message: str, empty: bool) -> None:
