@@ -232,7 +232,7 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def prepare(self, wanted: Sequence[Command]) -> Knowledge:
+    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
         raise self._error
 
     async def push(self, push: Push) -> PushResult:
@@ -265,7 +265,7 @@ async def test_an_object_that_vanished_from_the_source(mirrored: World) -> None:
         Endpoint(f"{mirrored.onedev.url}/{PROJECT}", ONEDEV_TOKEN), nothing,
     )  # fmt: skip
     with pytest.raises(Retry, match="changed while"):
-        await engine.prepare([Command("refs/heads/x", None, "1" * 40)])
+        await engine.prepare([Command("refs/heads/x", None, "1" * 40)], f"{mirrored.github.url}/{REPOSITORY}.git")
     await engine.close()
 
 

@@ -17,8 +17,8 @@ from github_onedev_sync.api.errors import Retry, Stalled, SyncError, Waiting
 from github_onedev_sync.api.refs import Listing
 from github_onedev_sync.transfer.advertisement import (
     AdvertisementError,
+    Answer,
     is_legal,
-    lines_of,
     parse_ls_refs,
     parse_v0,
 )
@@ -73,7 +73,7 @@ def test_garbage_never_breaks_the_parsers_otherwise_than_said(data: bytes) -> No
     for parse in (parse_v0, parse_ls_refs):
         parser = Parser()
         with suppress(PktLineError, AdvertisementError, Stalled):
-            parse(list(lines_of(parser.feed(data))))
+            parse(list(Answer().lines(parser.feed(data))))
 
 
 @pytest.mark.parametrize("data", [b"0003", b"zzzz", b"fff1", b"-001", b" 004"])
@@ -95,7 +95,7 @@ def test_a_line_too_long_for_a_frame_is_not_sent() -> None:
 
 
 def test_version_0() -> None:
-    parsed = parse_v0(list(lines_of(Parser().feed(V0))))
+    parsed = parse_v0(list(Answer().lines(Parser().feed(V0))))
     assert parsed == Listing({"refs/heads/main": A, "refs/tags/v1": B}, "refs/heads/main", {"refs/tags/v1": A})
 
 

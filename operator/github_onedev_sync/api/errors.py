@@ -12,12 +12,15 @@ never holds a credential.
 from datetime import timedelta
 
 from .conditions import Reason
+from .redact import printable
 
 
 class SyncError(Exception):
     """Base of every failure that a resource's conditions can show."""
 
     def __init__(self, reason: Reason, message: str) -> None:
+        # Part of it may be a server's own words, and whoever reads it may read it in a terminal.
+        message = printable(message)
         super().__init__(message)
         self.reason = reason
         self.message = message

@@ -1,4 +1,4 @@
-"""Takes credentials out of text before anybody sees it."""
+"""Takes out of a text what nobody may see, and what would do something to the terminal that shows it."""
 
 import base64
 import json
@@ -11,6 +11,11 @@ HIDDEN = "[hidden]"
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _AUTHORIZATION = re.compile(r"(?i)(authorization:?\s*(?:basic|bearer|token)\s+)\S+")
 _GITHUB = re.compile(r"\b(?:gh[opsur]_|github_pat_)[A-Za-z0-9_.-]+")
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, escape sequences' beginnings and marks that turn its direction."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class Redactor:

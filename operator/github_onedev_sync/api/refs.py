@@ -6,7 +6,7 @@ A set of refs is a mapping from full ref name (`refs/heads/main`) to object id (
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 Refs = Mapping[str, str]
@@ -54,15 +54,17 @@ class Listing:
 
     `head` is the branch that HEAD names (`refs/heads/main`), or None where there is no born HEAD.
     `peeled` maps an annotated tag's ref to the object that the tag leads to.
+    `url` is the address that told so, at the end of a redirect where there was one.
     """
 
     refs: dict[str, str]
     head: str | None = None
     peeled: dict[str, str] = field(default_factory=dict)
+    url: str = field(default="", compare=False)
 
     def select(self, wanted: RefFilter) -> "Listing":
         kept = wanted.select(self.refs)
-        return Listing(kept, self.head, {name: oid for name, oid in self.peeled.items() if name in kept})
+        return replace(self, refs=kept, peeled={name: oid for name, oid in self.peeled.items() if name in kept})
 
 
 def digest(refs: Refs) -> str:

@@ -35,16 +35,37 @@ def is_version_2(lines: list[bytes]) -> bool:
     return b"version 2" in lines[:2]
 
 
-def lines_of(frames: Frames) -> Iterator[bytes]:
-    """The text lines, without markers and the `# service=` header. An `ERR` line raises."""
-    for frame in frames:
-        if isinstance(frame, Marker):
-            continue
-        line = text(frame)
-        if line.startswith(b"ERR "):
-            raise AdvertisementError(f"the server says: {line[4:200].decode(errors='replace')}")
-        if not line.startswith(b"# service="):
-            yield line
+class Answer:
+    """One answer as it arrives: a header of its own, where the server sends one, then lines up to a flush.
+
+    HTTP tells of a cut only where the length was announced, and a list without its end would look like deletions.
+    """
+
+    def __init__(self) -> None:
+        self._in_header = False
+        self._ended = False
+
+    def lines(self, frames: Frames) -> Iterator[bytes]:
+        """The text lines, without markers and the `# service=` header. An `ERR` line raises."""
+        for frame in frames:
+            if self._ended:
+                raise AdvertisementError("it goes on after its end")
+            if isinstance(frame, Marker):
+                self._ended = frame is Marker.FLUSH and not self._in_header
+                self._in_header = False
+                continue
+            line = text(frame)
+            if line.startswith(b"ERR "):
+                raise AdvertisementError(f"the server says: {line[4:200].decode(errors='replace')}")
+            if line.startswith(b"# service="):
+                self._in_header = True
+            else:
+                yield line
+
+    def finish(self) -> None:
+        """Raises where the list was cut."""
+        if not self._ended:
+            raise AdvertisementError("it was cut before its end")
 
 
 def check_object_format(capabilities: Iterable[bytes]) -> None:

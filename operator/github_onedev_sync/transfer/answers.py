@@ -7,6 +7,8 @@ errors are plain text while an HTML page means that the server is not up yet or 
 from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
+
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
 
@@ -22,6 +24,22 @@ def public(url: str) -> str:
 
 def looks_like_html(content_type: str, body: str) -> bool:
     return "html" in content_type.lower() or body.lstrip()[:9].lower().startswith(("<!doctype", "<html"))
+
+
+def untrusted(reason: Reason, url: str) -> SyncError:
+    return Retry(
+        reason,
+        f"the certificate of {public(url)} is not trusted; put its authority's PEM under the key ca.crt of the Secret",
+    )
+
+
+def unreachable(reason: Reason, url: str, error: Exception) -> SyncError:
+    """A connection of aiohttp's that did not come about or broke."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return untrusted(reason, url)
+    if isinstance(error, TimeoutError):
+        return Retry(reason, f"{public(url)} did not answer in time")
+    return Retry(reason, f"{public(url)} cannot be reached: {error or type(error).__name__}")
 
 
 def source_error(
@@ -74,5 +92,5 @@ def target_error(url: str, status: int, content_type: str = "", body: str = "") 
 
 def _pause(retry_after: str | None) -> timedelta:
     """`Retry-After` in seconds (RFC 9110, 10.2.3; a date counts as the shortest wait), within sane bounds."""
-    seconds = int(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else 0
-    return min(max(timedelta(seconds=min(seconds, 86400)), _SHORTEST_WAIT), _LONGEST_WAIT)
+    seconds = int(retry_after[:9]) if retry_after and retry_after.isascii() and retry_after.isdigit() else 0
+    return min(max(timedelta(seconds=seconds), _SHORTEST_WAIT), _LONGEST_WAIT)

@@ -1,8 +1,9 @@
 """The contract of everything that can carry out a plan, so that a second way to move packs is a second file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from .steps import Command, Knowledge, Push, PushResult
 
@@ -18,6 +19,12 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
     ca_file: str | None = None
 
+    def at(self, url: str) -> "Endpoint":
+        """The same repository where a redirect led to. The token stays with the host that it is meant for."""
+        here, there = urlsplit(self.url), urlsplit(url)
+        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        return replace(self, url=url, token=self.token if same else None)
+
 
 class Engine(Protocol):
     """Moves objects and refs of one repository. Used by one run only; `close` ends whatever it started."""
@@ -30,9 +37,10 @@ class Engine(Protocol):
         """Bytes of pack data that the source sent so far."""
         ...
 
-    async def prepare(self, wanted: Sequence[Command]) -> Knowledge:
+    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
         """Gets the objects of these creations and updates ready, as far as the engine must, and tells about them.
 
+        `url` is where the source's refs were read; an engine follows no redirect of its own.
         Raises `SyncError`; nothing has changed at the target then.
         """
         ...

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _SOURCE_SILENCE = 120
 # A push that waits for one of OneDev's slots gets no byte at all, so this outlasts the queue.
 _TARGET_SILENCE = 900
+_FETCH = (
+    "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--stdin",
+    "--",
+)  # fmt: skip
 _ARGUMENTS = 1_000_000
 _OURS = "refs/source/"
 
@@ -32,6 +36,8 @@ def environment(scratch: Path, source: Endpoint, target: Endpoint) -> dict[str, 
         ("fetch.unpackLimit", "1"),
         ("transfer.fsckObjects", "false"),
         ("credential.helper", ""),
+        # Git sends our header along to whatever host the first answer redirects to.
+        ("http.followRedirects", "false"),
     ]
     for end in (source, target):
         if end.token:
@@ -75,16 +81,16 @@ class GitEngine:
     def received(self) -> int:
         return self._received
 
-    async def prepare(self, wanted: Sequence[Command]) -> Knowledge:
+    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
         """Fetches the wanted objects by id, so that a source that moves meanwhile cannot mix two states."""
+        self._source = self._source.at(url)
         await self._init()
         if not wanted:
             return Knowledge()
         # As refs, so that the fetch from the target that archiving needs knows what is here already.
         specs = "".join(f"{c.new}:{_OURS}{c.name.removeprefix('refs/')}\n" for c in wanted)
         done = await self._run(
-            "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--stdin", "--",
-            self._source.url, stdin=specs, silence_seconds=_SOURCE_SILENCE,
+            *_FETCH, self._source.url, stdin=specs, silence_seconds=_SOURCE_SILENCE
         )  # fmt: skip
         if done.status:
             raise fetch_error(self._source.url, done.stderr, authenticated=self._source.token is not None)
@@ -148,8 +154,7 @@ class GitEngine:
         """Git pushes only what it has, even where the other side has it: the tips to be kept come here first."""
         specs = "".join(f"{oid}\n" for oid in sorted(set(oids)))
         done = await self._run(
-            "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--stdin", "--",
-            self._target.url, stdin=specs, silence_seconds=_TARGET_SILENCE,
+            *_FETCH, self._target.url, stdin=specs, silence_seconds=_TARGET_SILENCE
         )  # fmt: skip
         if done.status:
             raise push_error(self._target.url, done.stderr)

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError
-from .answers import public, source_error, target_error
+from .answers import public, source_error, target_error, untrusted
 
 _STATUS = re.compile(r"The requested URL returned error: (\d{3})")
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
+# libcurl's words with GnuTLS (Debian's git) and with OpenSSL.
+_UNTRUSTED = ("server certificate verification failed", "SSL certificate problem")
 _ASKED = ("could not read Username", "could not read Password", "Authentication failed")
 _THEIRS = ("remote: fatal:", "remote: error:")
 _TELLING = ("fatal:", "error:", "remote: ", "curl:")
@@ -40,6 +42,8 @@ def fetch_error(url: str, stderr: list[str], *, authenticated: bool) -> SyncErro
     text = "\n".join(stderr)
     if any(words in text for words in _NO_SPACE):
         return out_of_space()
+    if any(words in text for words in _UNTRUSTED):
+        return untrusted(Reason.SOURCE_UNAVAILABLE, url)
     if status := _http_status(text):
         return source_error(url, status, text, authenticated=authenticated)
     if "not our ref" in text:
@@ -52,6 +56,8 @@ def push_error(url: str, stderr: list[str]) -> SyncError:
     text = "\n".join(stderr)
     if any(words in text for words in _NO_SPACE) and "remote:" not in text:
         return out_of_space()
+    if any(words in text for words in _UNTRUSTED):
+        return untrusted(Reason.TARGET_UNAVAILABLE, url)
     if status := _http_status(text):
         # git shows the text of a refusal as `remote:` lines; a web page has none.
         plain = "\n".join(line for line in stderr if line.startswith("remote: "))

@@ -7,7 +7,7 @@ import aiohttp
 from ..api.conditions import Reason
 from ..api.errors import Retry
 from ..api.refs import BRANCHES
-from .answers import public, target_error
+from .answers import public, target_error, unreachable
 from .listing import trust
 
 _BODY_SHOWN = 300
@@ -18,7 +18,8 @@ async def set_default_branch(
 ) -> None:
     """Makes `branch` (a full ref name that exists) the default. `api_url` ends in `/~api`. Raises `SyncError`."""
     url = f"{api_url.rstrip('/')}/repositories/{project_id}/default-branch"
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    plain = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+    headers = {**plain, **({"Authorization": f"Bearer {token}"} if token else {})}
     # OneDev parses the body as JSON: a bare name is an error there.
     body = json.dumps(branch.removeprefix(BRANCHES))
     try:
@@ -37,6 +38,4 @@ async def set_default_branch(
                 raise Retry(Reason.TARGET_CHANGED, f"{branch} went away from {public(url)} before it became default")
             raise target_error(url, response.status, response.content_type, text)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Retry(
-            Reason.TARGET_UNAVAILABLE, f"{public(url)} cannot be reached: {error or type(error).__name__}"
-        ) from error
+        raise unreachable(Reason.TARGET_UNAVAILABLE, url, error) from error

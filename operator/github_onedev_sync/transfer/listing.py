@@ -4,7 +4,7 @@ import base64
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
@@ -16,13 +16,13 @@ from ..api.errors import Retry, Stalled, SyncError
 from ..api.refs import Listing
 from .advertisement import (
     AdvertisementError,
+    Answer,
     check_object_format,
     is_version_2,
-    lines_of,
     parse_ls_refs,
     parse_v0,
 )
-from .answers import looks_like_html, public, source_error, target_error
+from .answers import looks_like_html, public, source_error, target_error, unreachable
 from .pktline import Marker, Parser, PktLineError, encode
 
 # GitHub's git endpoint wants a user agent that starts with `git/`.
@@ -39,7 +39,7 @@ _PREFIXES = ("HEAD", "refs/heads/", "refs/tags/", "refs/notes/")
 class Limits:
     """What a listing may cost. `bytes` of one answer, `refs` in it, `seconds` for the whole exchange."""
 
-    bytes: int = 64 * 1024 * 1024
+    bytes: int = 32 * 1024 * 1024
     refs: int = 250_000
     seconds: float = 60.0
     connect_seconds: float = 10.0
@@ -55,7 +55,7 @@ def basic(token: str) -> str:
 def _trust(ca: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:  # ValueError: empty; TypeError: not ASCII
         raise Stalled(Reason.SECRET_INVALID, "the Secret's ca.crt is not a PEM certificate; replace it") from error
 
 
@@ -73,7 +73,7 @@ class RefReader:
 
     async def source_refs(self, url: str, token: str | None, ca: str | None) -> Listing:
         """Branches, tags, notes and HEAD by protocol v2 `ls-refs`; an old server's v0 list is taken as it is."""
-        exchange = _Exchange(self._session, self._limits, url, token, ca, _Source(url, token is not None))
+        exchange = _Exchange(self._session, self._limits, url, token, ca, _Source(url))
         lines = await exchange.advertisement({"Git-Protocol": "version=2"}, follow=True)
         if not is_version_2(lines):
             return exchange.parsed(parse_v0, lines)
@@ -108,15 +108,12 @@ class _Source:
 
     reason = Reason.SOURCE_UNAVAILABLE
 
-    def __init__(self, url: str, authenticated: bool) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._authenticated = authenticated
 
-    def status(self, response: aiohttp.ClientResponse, body: str) -> SyncError:
+    def status(self, response: aiohttp.ClientResponse, body: str, *, authenticated: bool) -> SyncError:
         retry_after = response.headers.get("Retry-After")
-        return source_error(
-            self._url, response.status, body, authenticated=self._authenticated, retry_after=retry_after
-        )
+        return source_error(self._url, response.status, body, authenticated=authenticated, retry_after=retry_after)
 
 
 class _Target:
@@ -127,7 +124,7 @@ class _Target:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def status(self, response: aiohttp.ClientResponse, body: str) -> SyncError:
+    def status(self, response: aiohttp.ClientResponse, body: str, *, authenticated: bool) -> SyncError:
         return target_error(self._url, response.status, response.content_type, body)
 
 
@@ -179,7 +176,7 @@ class _Exchange:
 
     def parsed(self, parse: Callable[[list[bytes]], Listing], lines: list[bytes]) -> Listing:
         try:
-            return parse(lines)
+            return replace(parse(lines), url=self._base)
         except AdvertisementError as error:
             raise self._garbled(error) from error
 
@@ -201,9 +198,13 @@ class _Exchange:
     def _move(self, response: aiohttp.ClientResponse) -> None:
         """GitHub redirects a renamed repository. The token does not go to another host, nor into clear text."""
         here = urlsplit(self._base)
-        there = urlsplit(urljoin(str(response.url), response.headers.get("Location", "")))
+        try:
+            there = urlsplit(urljoin(str(response.url), response.headers.get("Location", "")))
+        except ValueError:
+            there = urlsplit("")
         path, found, _ = there.path.partition("/info/refs")
-        if not found or there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme == "http"):
+        allowed = ("https",) if here.scheme == "https" else ("http", "https")
+        if not found or there.scheme not in allowed or "@" in there.netloc:
             raise Retry(self._side.reason, f"{public(self._base)} redirects to something that is no git repository")
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             self._token = None
@@ -214,10 +215,12 @@ class _Exchange:
             raise Retry(self._side.reason, f"{public(self._base)} redirects more often than a git server should")
         if response.status != 200:
             body = (await response.content.read(_BODY_SHOWN)).decode(errors="replace")
-            raise self._side.status(response, body)
+            raise self._side.status(response, body, authenticated=self._token is not None)
         if response.content_type != content_type:
             page = "a web page" if looks_like_html(response.content_type, "") else response.content_type
             raise Retry(self._side.reason, f"{public(self._base)} answered with {page} instead of git's protocol")
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Retry(self._side.reason, f"{public(self._base)} compressed its answer although it was asked not to")
         try:
             return await self._read_lines(response)
         except (PktLineError, AdvertisementError) as error:
@@ -225,20 +228,20 @@ class _Exchange:
 
     async def _read_lines(self, response: aiohttp.ClientResponse) -> list[bytes]:
         parser = Parser()
+        answer = Answer()
         lines: list[bytes] = []
         size = 0
         async for data in response.content.iter_any():
             size += len(data)
-            lines.extend(lines_of(parser.feed(data)))
+            lines.extend(answer.lines(parser.feed(data)))
             if size > self._limits.bytes or len(lines) > self._limits.refs:
                 raise AdvertisementError(f"more than {self._limits.refs} refs or {self._limits.bytes} bytes")
         parser.finish()
+        answer.finish()
         return lines
 
     def _garbled(self, error: Exception) -> SyncError:
         return Retry(self._side.reason, f"{public(self._base)} did not send a ref list: {error}")
 
     def _unreachable(self, error: Exception) -> SyncError:
-        if isinstance(error, TimeoutError):
-            return Retry(self._side.reason, f"{public(self._base)} did not answer in time")
-        return Retry(self._side.reason, f"{public(self._base)} cannot be reached: {error or type(error).__name__}")
+        return unreachable(self._side.reason, self._base, error)

@@ -77,7 +77,7 @@ async def synchronize(task: Task, ways: Ways, engine: Engine, tally: Tally) -> T
     source, target = await asyncio.gather(ways.source(), ways.target())
     wish = _wish(task, source)
     wanted = fetches(wish, source, target)
-    known = await engine.prepare(wanted) if wanted else Knowledge()
+    known = await engine.prepare(wanted, source.url) if wanted else Knowledge()
     tally.bytes = engine.received
     plan = make_plan(wish, source, target, known)
     tally.refused.update(plan.rejected)
