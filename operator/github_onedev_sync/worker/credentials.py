@@ -21,12 +21,17 @@ class Credentials:
 
 
 def read(directory: str, reason: Reason, side: str) -> Credentials:
-    """What lies in `directory`; an empty name means anonymous. Raises `Stalled(reason)` for what cannot be used."""
+    """What lies in `directory`. Raises `Stalled(reason)` for what cannot be used.
+
+    An empty name means anonymous, and so does a source's `ca.crt` without a token.
+    """
     if not directory:
         return Credentials()
-    ca_file = Path(directory, CA)
+    ca_file, token_file = Path(directory, CA), Path(directory, TOKEN)
     ca = _text(ca_file, reason, side) if ca_file.exists() else None
-    token = (_text(Path(directory, TOKEN), reason, side)).strip()
+    if ca and side == "source" and not token_file.exists():
+        return Credentials(None, ca, str(ca_file))
+    token = _text(token_file, reason, side).strip()
     if not token or len(token) > _TOKEN_LIMIT or not all("!" <= character <= "~" for character in token):
         raise Stalled(reason, f"the {side}'s Secret has no usable key token: one line of visible ASCII is expected")
     return Credentials(token, ca, str(ca_file) if ca else None)

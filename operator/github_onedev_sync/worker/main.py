@@ -23,6 +23,7 @@ WORK_DIRECTORY_VARIABLE = "GITHUB_ONEDEV_SYNC_WORK_DIRECTORY"
 def main() -> int:
     """Runs the assignment in the environment; returns an `api.report.ExitCode`."""
     clock = Clock()
+    _forget_gits_variables()
     try:
         assignment = Assignment.from_json(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     except ValueError as error:
@@ -36,6 +37,12 @@ def main() -> int:
     report = run.report()
     _leave(report, log)
     return exit_code(report.tasks)
+
+
+def _forget_gits_variables() -> None:
+    """Whatever the pod's environment tells git (GIT_SSL_NO_VERIFY, GIT_TRACE_CURL, ...) is not meant for our git."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
 
 
 async def _until_told(run: Run) -> None:

@@ -12,7 +12,7 @@ import aiohttp
 from ..api.assignment import Assignment, Task
 from ..api.conditions import Reason
 from ..api.errors import SyncError
-from ..api.redact import Redactor
+from ..api.redact import Redactor, printable
 from ..api.report import Outcome, Report, TaskReport
 from ..transfer.engine import Endpoint, Engine, Progress
 from ..transfer.git_engine import GitEngine
@@ -55,7 +55,9 @@ class Run:
             raise
 
     async def _all(self) -> None:
-        async with aiohttp.ClientSession(trust_env=True, auto_decompress=True) as session:
+        # A server's cookies would carry one mirror's session over to the next one's token.
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(trust_env=True, auto_decompress=False, cookie_jar=jar) as session:
             for number, task in enumerate(self.assignment.tasks):
                 self._tally = Tally()
                 self._started = self.clock.monotonic()
@@ -65,7 +67,7 @@ class Run:
 
     def _add(self, report: TaskReport) -> None:
         seconds = round(self.clock.monotonic() - self._started, 3)
-        report = replace(report, seconds=seconds, message=self.log.redact(report.message))
+        report = replace(report, seconds=seconds, message=printable(self.log.redact(report.message)))
         self._reports.append(report)
         self.log(
             "finished",
