@@ -35,7 +35,7 @@ def steered(make_world: MakeWorld, proxy: ApiProxy) -> World:
     return world
 
 
-def test_one_kill_finds_five_mirrors_on_the_way_to_their_jobs(steered: World, proxy: ApiProxy) -> None:
+def test_a_kill_finds_five_mirrors_on_the_way_to_their_jobs(steered: World, proxy: ApiProxy) -> None:
     names = ("at-github", "at-refs", "before-job", "after-job", "at-project")
     for name in names:
         steered.repository(name)
@@ -55,11 +55,15 @@ def test_one_kill_finds_five_mirrors_on_the_way_to_their_jobs(steered: World, pr
         steered.mirror("at-project")
         eventually("the project is made", lambda: f"{steered.root}/e2e/at-project" in steered.projects())
         steered.controller.kill()
+    with steered.onedev.fault(path="^/restart/e2e/at-project/info/refs", delay=FOR_EVER):
+        steered.controller.start()
+        eventually("its refs are listed", lambda: _asked(steered.onedev, "/restart/e2e/at-project/info/refs"))
+        steered.controller.kill()
     steered.controller.start()
     assert_whole(steered, proxy, *names)
 
 
-def test_one_kill_finds_five_mirrors_at_every_step_of_their_runs(steered: World, proxy: ApiProxy) -> None:
+def test_a_kill_finds_five_mirrors_at_every_step_of_their_runs(steered: World, proxy: ApiProxy) -> None:
     names = ("told", "ended", "collected", "discarded", "running")
     for name in names:
         steered.repository(name)
