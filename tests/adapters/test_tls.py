@@ -23,7 +23,7 @@ from github_onedev_sync.api.errors import Retry, Stalled
 
 from .conftest import Clock
 
-REPOSITORY = {"id": 1, "full_name": "octo/public", "clone_url": "https://github.example/octo/public.git"}
+REPOSITORY = {"id": 1, "full_name": "octo/public", "clone_url": "https://127.0.0.1/octo/public.git"}
 
 
 @dataclass(frozen=True)

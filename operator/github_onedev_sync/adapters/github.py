@@ -6,18 +6,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import requests
 from github import Auth
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
 from ..api.observed import SourceRepository
 from . import github_errors
 from .credentials import Anonymous, App, Credentials, Token
-from .github_client import TIMEOUT, Answer, Astray, Clients, Closed
+from .github_client import Answer, Astray, Clients, Closed, Oversized
 from .trust import ssl_context
 
 # A git process must get through its run with it; PyGithub itself renews only in the last 20 seconds.
@@ -27,6 +28,8 @@ _KEPT_ANSWERS = 16_384
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
 _FULL_NAME = re.compile(f"{_SEGMENT}/{_SEGMENT}")
+# Without user, password, query, fragment, or anything that must be escaped.
+_CLONE_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+)(:[0-9]{1,5})?/[A-Za-z0-9_./-]+")
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,29 @@ class GitHub:
             raise github_errors.not_github(what, "it is no repository object") from error
         if not _FULL_NAME.fullmatch(read.full_name):
             raise github_errors.not_github(what, "its full_name is not owner/name")
-        clone = urlsplit(read.clone_url)
-        allowed = ("https", "http") if self._api_url.startswith("http:") else ("https",)
-        if clone.scheme not in allowed or not clone.hostname or "@" in clone.netloc:
-            raise Stalled(
-                Reason.NOT_SUPPORTED,
-                f"GitHub's clone address of {what} is not a plain {' or '.join(allowed)} URL: mend it there",
-            )
+        self._check_clone_url(read.clone_url, what)
         return SourceRepository(
             **read.model_dump(exclude={"size", "default_branch"}),
             default_branch=read.default_branch or "",
             size_kb=read.size,
         )
+
+    def _check_clone_url(self, clone_url: str, what: str) -> None:
+        """The token goes there: in the clear only where it came so, and to nobody but the API's own host."""
+        allowed = ("https", "http") if self._api_url.startswith("http:") else ("https",)
+        clone = _CLONE_URL.fullmatch(clone_url)
+        if clone is None or clone["scheme"] not in allowed:
+            raise Stalled(
+                Reason.NOT_SUPPORTED,
+                f"GitHub's clone address of {what} is not a plain {' or '.join(allowed)} URL: mend it there",
+            )
+        api = urlsplit(self._api_url).hostname
+        if api not in (clone["host"].lower(), "api." + clone["host"].lower()):
+            raise Stalled(
+                Reason.NOT_SUPPORTED,
+                f"GitHub's clone address of {what} is at {clone['host']} and not at {api}, so the token is not sent "
+                "there: set spec.source.apiURL to the host that GitHub itself goes by",
+            )
 
     async def _request(
         self, clients: Clients, verb: str, path: str, what: str, headers: dict[str, str] | None = None
@@ -156,8 +170,10 @@ class GitHub:
             ) from error
         except Closed as error:
             raise Retry(Reason.SOURCE_UNAVAILABLE, f"The connection to {self._host} is being replaced") from error
+        except Oversized as error:
+            raise github_errors.not_github(what, "too long") from error
         except requests.RequestException as error:
-            raise github_errors.unreachable(error, self._host, TIMEOUT) from error
+            raise github_errors.unreachable(error, self._host) from error
         except ValueError as error:  # PyGithub or requests could not make sense of it
             raise github_errors.not_github(what, "unreadable") from error
         self._note_limits(answer)
@@ -227,16 +243,16 @@ class _Kept:
 class _Repository(BaseModel):
     """What is read of GitHub's repository object; servers of other ages may lack or add members."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
-    id: int
+    id: Annotated[int, Field(gt=0, lt=2**63)]
     full_name: str
     clone_url: str
     default_branch: str | None = None
     private: bool = False
     archived: bool = False
     disabled: bool = False
-    size: int = 0
+    size: Annotated[int, Field(ge=0, lt=2**63)] = 0
     pushed_at: AwareDatetime | None = None
     description: str | None = None
 

@@ -7,12 +7,13 @@ Its retries, sleeps and throttles are off: what an answer means is for the calle
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import requests
 from github import Auth, Github
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
 from requests.adapters import HTTPAdapter
@@ -22,6 +23,10 @@ from .. import __version__
 API_VERSION = "2022-11-28"
 # A call in a thread cannot be cancelled; this is for connecting and for each wait for bytes, in seconds.
 TIMEOUT = 15
+# A call as a whole, its turn in the pool included; PyGithub sleeps between its repetitions of 202.
+_CALL_SECONDS = 60
+# A repository is some 10 KB, a page of a hundred below 1 MB.
+_BODY_LIMIT = 8 * 1024 * 1024
 # PyGithub follows 301 and repeats 202 without end. Two renames and one hiccup are plenty.
 _EXCHANGES_PER_CALL = 4
 
@@ -37,6 +42,10 @@ class Astray(Exception):
 
 class Closed(Exception):
     """The pool was closed while this call waited for its turn, or before it."""
+
+
+class Oversized(requests.RequestException):
+    """The body is longer than any of GitHub's."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +69,18 @@ class Clients:
 
     async def request(self, verb: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Raises `requests.RequestException`, `Astray` or `Closed`."""
-        client = await self._idle.get()
-        if self._closed:
-            self._idle.put_nowait(client)  # the next who waits must learn it too
-            raise Closed
-        work = asyncio.wrap_future(self._threads.submit(client.request, verb, path, dict(headers or {})))
-        # The thread goes on where this task is cancelled, and keeps its client until it is through.
-        work.add_done_callback(lambda _: self._give_back(client))
-        return await asyncio.shield(work)
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                client = await self._idle.get()
+                if self._closed:
+                    self._idle.put_nowait(client)  # the next who waits must learn it too
+                    raise Closed
+                work = asyncio.wrap_future(self._threads.submit(client.request, verb, path, dict(headers or {})))
+                # The thread goes on where this task is cancelled, and keeps its client until it is through.
+                work.add_done_callback(lambda _: self._give_back(client))
+                return await asyncio.shield(work)
+        except TimeoutError as error:  # bytes came, one by one
+            raise requests.Timeout from error
 
     def close(self) -> None:
         """A call under way is left to end by itself."""
@@ -114,20 +127,43 @@ def _connect(api_url: str, trust: ssl.SSLContext | None) -> _Connection:
     url = urlsplit(api_url)
     kind = HTTPSRequestsConnectionClass if url.scheme == "https" else HTTPRequestsConnectionClass
     connection = kind(url.hostname or "", url.port, timeout=TIMEOUT, pool_size=1)
-    if trust is not None:
-        connection.session.mount("https://", _Trusting(trust))
+    connection.session.mount(f"{url.scheme}://", _Adapter(trust))
     return connection
 
 
-class _Trusting(HTTPAdapter):
-    """requests' adapter with a TLS context of ours: a private authority without a file on disk."""
+class _Adapter(HTTPAdapter):
+    """requests' adapter with a TLS context of ours (a private authority without a file on disk), and bounded."""
 
-    def __init__(self, trust: ssl.SSLContext) -> None:
-        self._trust = trust
+    def __init__(self, trust: ssl.SSLContext | None) -> None:
+        self._trust = {} if trust is None else {"ssl_context": trust}
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
+        super().init_poolmanager(*args, **kwargs, **self._trust)
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = super().build_response(req, resp)
+        response.raw = _Bounded(resp)
+        return response
+
+
+class _Bounded:
+    """urllib3's response, whose body ends with an error where it is too long."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response, name)
+
+    def stream(self, amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
+        size = 0
+        for piece in self._response.stream(amount, decode_content=decode_content):
+            size += len(piece)
+            if size > _BODY_LIMIT:
+                self._response.close()
+                raise Oversized
+            yield piece
 
 
 class _Counted:

@@ -109,12 +109,12 @@ def installation_refused(app_id: str, installation_id: int) -> Stalled:
     )
 
 
-def unreachable(error: requests.RequestException, host: str, timeout: float) -> Retry:
+def unreachable(error: requests.RequestException, host: str) -> Retry:
     """A connection that did not come about or broke."""
     if certificate_refused(error):
         text = f"The certificate of {host} is not trusted: put its authority's PEM under the key ca.crt of the Secret"
     elif isinstance(error, requests.Timeout):
-        text = f"{host} did not answer within {timeout:g} s"
+        text = f"{host} did not answer in time"
     else:
         text = f"{host} cannot be reached: {in_short(error)}"
     return Retry(Reason.SOURCE_UNAVAILABLE, text)
@@ -132,7 +132,7 @@ def _not_found(what: str, *, anonymous: bool) -> str:
 def _members(body: str) -> Mapping[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, Mapping) else {}
 

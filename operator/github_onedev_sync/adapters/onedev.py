@@ -41,7 +41,7 @@ class OneDev:
         if not await self._rest.ready():
             raise onedev_errors.starting()
         text = (await self._rest.call("GET", "version/server", "read the server's version")).text.strip()
-        numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+        numbers = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})[ -~]{0,60}", text)
         if numbers is None:
             raise onedev_errors.not_onedev("the question for the server's version")
         if tuple(map(int, numbers.groups())) < OLDEST:
@@ -224,7 +224,7 @@ def _gone(path: str) -> Retry:
 def _json(answer: Any, shape: type, what: str) -> Any:
     try:
         value = answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise onedev_errors.not_onedev(what) from error
     if not isinstance(value, shape):
         raise onedev_errors.not_onedev(what)
@@ -233,10 +233,11 @@ def _json(answer: Any, shape: type, what: str) -> Any:
 
 def _project(data: Any) -> TargetProject:
     match data:
-        case {"id": int(id_), "path": str(path)}:
-            return TargetProject(id_, path, data.get("description"), data.get("parentId"))
-        case _:
-            raise onedev_errors.not_onedev("read a project")
+        case {"id": int(id_), "path": str(path)} if not isinstance(id_, bool):
+            description, parent = data.get("description"), data.get("parentId")
+            if isinstance(description, str | None) and isinstance(parent, int | None):
+                return TargetProject(id_, path, description, parent)
+    raise onedev_errors.not_onedev("read a project")
 
 
 def _number(text: str, what: str) -> int:

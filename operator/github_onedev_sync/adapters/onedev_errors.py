@@ -99,17 +99,18 @@ def _is_text(answer: httpx.Response) -> bool:
     return str(answer.headers.get("content-type", "")).startswith("text/plain")
 
 
-def _is_html(answer: httpx.Response) -> bool:
+def is_html(answer: httpx.Response) -> bool:
+    """Whether a page answered, and so no REST API."""
     return "html" in answer.headers.get("content-type", "") or answer.text.lstrip()[:1] == "<"
 
 
 def _accident(answer: httpx.Response, sentence: str) -> bool:
-    return not sentence or _is_html(answer) or sentence.startswith(_ACCIDENT)
+    return not sentence or is_html(answer) or sentence.startswith(_ACCIDENT)
 
 
 def _sentence(answer: httpx.Response) -> str:
     """OneDev's words on one line; a proxy's HTML page is nothing to quote."""
-    return "" if _is_html(answer) else " ".join(answer.text.split())[:_QUOTED].rstrip(".")
+    return "" if is_html(answer) else " ".join(answer.text.split())[:_QUOTED].rstrip(".")
 
 
 def _place(answer: httpx.Response) -> str:

@@ -1,5 +1,6 @@
 """Requests to OneDev's REST API: one account, every answer either good or an error with policy."""
 
+import asyncio
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -14,6 +15,10 @@ from .trust import ssl_context
 
 # Seconds. Deleting a large subtree is one transaction, and the answer comes after it.
 _TIMEOUT = httpx.Timeout(15, read=60)
+# A call as a whole, its turn in the pool included.
+_CALL_SECONDS = 90
+# A hundred projects are some 100 KB.
+_BODY_LIMIT = 8 * 1024 * 1024
 _CONNECTIONS = httpx.Limits(max_connections=8)
 
 
@@ -26,7 +31,11 @@ class Rest:
         self._token = token
         self._client = httpx.AsyncClient(
             base_url=self.url,
-            headers={"Accept": "application/json", "User-Agent": f"github-onedev-sync/{__version__}"},
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"github-onedev-sync/{__version__}",
+            },
             verify=ssl_context(ca),
             timeout=_TIMEOUT,
             limits=_CONNECTIONS,
@@ -40,6 +49,8 @@ class Rest:
 
     async def accept(self, answer: httpx.Response, what: str, needs: str) -> httpx.Response:
         if answer.is_success:
+            if onedev_errors.is_html(answer):
+                raise onedev_errors.not_onedev(f"the attempt to {what}")
             return answer
         if answer.status_code == 401 and not await self.ready():
             raise onedev_errors.starting()  # it knows no token yet
@@ -66,9 +77,26 @@ class Rest:
         if self._client.is_closed:
             raise Retry(Reason.TARGET_UNAVAILABLE, f"The connection to {self._host} is being replaced")
         try:
-            return await self._client.request(method, path, **sent)
+            async with asyncio.timeout(_CALL_SECONDS), self._client.stream(method, path, **sent) as answer:
+                return await _whole(answer)
         except httpx.RequestError as error:
             raise onedev_errors.unreachable(error, self._host) from error
+        except TimeoutError as error:  # bytes came, one by one
+            raise onedev_errors.unreachable(httpx.ReadTimeout(""), self._host) from error
+
+
+async def _whole(answer: httpx.Response) -> httpx.Response:
+    """The answer with its body, as UTF-8 text and with the headers that have a meaning here."""
+    body = bytearray()
+    async for piece in answer.aiter_raw():
+        body += piece
+        if len(body) > _BODY_LIMIT:
+            raise onedev_errors.not_onedev(f"{answer.request.method} {answer.url.path}")
+    if answer.headers.get("content-encoding", "identity") != "identity":  # asked for
+        raise onedev_errors.not_onedev(f"{answer.request.method} {answer.url.path}")
+    content_type = answer.headers.get("content-type", "").partition(";")[0]
+    headers = {"content-type": content_type, "location": answer.headers.get("location", "")}
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(body), request=answer.request)
 
 
 def _checked_url(url: str) -> httpx.URL:
