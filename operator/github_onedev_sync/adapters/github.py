@@ -174,7 +174,7 @@ class GitHub:
             raise github_errors.not_github(what, "too long") from error
         except requests.RequestException as error:
             raise github_errors.unreachable(error, self._host) from error
-        except ValueError as error:  # PyGithub or requests could not make sense of it
+        except (ValueError, OverflowError) as error:  # PyGithub or requests could not make sense of it
             raise github_errors.not_github(what, "unreadable") from error
         self._note_limits(answer)
         return answer
