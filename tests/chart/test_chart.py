@@ -24,6 +24,12 @@ Helm = Callable[..., subprocess.CompletedProcess[str]]
 Objects = list[dict[str, Any]]
 Render = Callable[..., Objects]
 
+WORKER_ENV = [
+    {"name": "HTTPS_PROXY", "value": 'http://u"ser:p$$w@proxy:3128'},
+    {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    {"name": "NO_PROXY", "value": "$(KUBERNETES_SERVICE_HOST),.svc"},
+]
+
 ALL_VALUES: Values = {
     "image": {"repository": "registry.example.com/mirror", "tag": "1.2.3", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
@@ -33,6 +39,10 @@ ALL_VALUES: Values = {
         "imagePullSecrets": ["a", "b"],
         "image": "registry.example.com/worker:1",
         "resources": {"limits": {"memory": "2Gi", "cpu": 2}},
+        "startLimitSeconds": 1200,
+        "extraEnv": WORKER_ENV,
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "sync", "operator": "Equal", "value": "<yes>"}],
     },
     "networkPolicy": {"enabled": True},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -262,6 +272,10 @@ def test_the_controller_s_environment(render: Render) -> None:
         "WORKER_IMAGE_PULL_SECRETS": "",
         "WORKER_SERVICE_ACCOUNT": "default",
         "WORKER_SCRATCH_SIZE_LIMIT": "10Gi",
+        "WORKER_START_LIMIT_SECONDS": "120",
+        "WORKER_ENV": "[]",
+        "WORKER_NODE_SELECTOR": "{}",
+        "WORKER_TOLERATIONS": "[]",
         "MAX_CONCURRENT_JOBS": "4",
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
@@ -281,6 +295,9 @@ def test_every_value_reaches_its_place(render: Render) -> None:
     assert told["HTTPS_PROXY"] == "http://proxy:3128"
     assert told["LOG_FORMAT"] == "console"
     assert json.loads(told["WORKER_RESOURCES"])["limits"] == {"memory": "2Gi", "cpu": 2}
+    assert told["WORKER_START_LIMIT_SECONDS"] == "1200"
+    assert json.loads(told["WORKER_NODE_SELECTOR"]) == ALL_VALUES["worker"]["nodeSelector"]
+    assert json.loads(told["WORKER_TOLERATIONS"]) == ALL_VALUES["worker"]["tolerations"]
     for field in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName"):
         assert spec[field] == ALL_VALUES[field]
     (deployment,) = of_kind(objects, "Deployment")
@@ -290,6 +307,13 @@ def test_every_value_reaches_its_place(render: Render) -> None:
     (monitor,) = of_kind(objects, "ServiceMonitor")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "30s"}]
+
+
+def test_the_workers_environment_passes_the_controller_s_pod_unchanged(render: Render) -> None:
+    """The kubelet expands $(NAME) and $$ in the controller's variables, and must not do so in what is the worker's."""
+    told = environment(render(ALL_VALUES))["WORKER_ENV"]
+    assert "$" not in told.replace("$$", "")
+    assert json.loads(told.replace("$$", "$")) == WORKER_ENV
 
 
 def test_own_labels_cannot_break_the_selector(render: Render) -> None:
@@ -369,6 +393,12 @@ def test_two_releases_do_not_collide(render: Render) -> None:
         ({"controller": {"extraEnv": [{"value": "x"}]}}, "extraEnv"),
         ({"worker": {"scratchSizeLimit": "lots"}}, "scratchSizeLimit"),
         ({"worker": {"resources": {"limits": {"memory": "much"}}}}, "memory"),
+        ({"worker": {"startLimitSeconds": 0}}, "startLimitSeconds"),
+        ({"worker": {"startLimitSeconds": "2m"}}, "startLimitSeconds"),
+        ({"worker": {"extraEnv": {"HTTPS_PROXY": "x"}}}, "extraEnv"),
+        ({"worker": {"extraEnv": [{"name": "A", "value": 1}]}}, "extraEnv"),
+        ({"worker": {"nodeSelector": {"a": True}}}, "nodeSelector"),
+        ({"worker": {"tolerations": {}}}, "tolerations"),
         ({"networkPolicy": {"egressPorts": [0]}}, "egressPorts"),
         ({"service": {"port": 70000}}, "port"),
         ({"podLabels": {"a": 1}}, "podLabels"),
