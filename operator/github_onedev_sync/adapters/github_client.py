@@ -135,7 +135,7 @@ class _Adapter(HTTPAdapter):
     """requests' adapter with a TLS context of ours (a private authority without a file on disk), and bounded."""
 
     def __init__(self, trust: ssl.SSLContext | None) -> None:
-        self._trust = {} if trust is None else {"ssl_context": trust}
+        self._trust: dict[str, Any] = {} if trust is None else {"ssl_context": trust}
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

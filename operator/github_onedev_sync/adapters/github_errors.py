@@ -14,7 +14,7 @@ import requests
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
-from .trust import certificate_refused, in_short
+from .trust import what_broke
 
 _SHORTEST_WAIT = timedelta(seconds=1)
 _WITHOUT_HINT = timedelta(seconds=60)
@@ -111,12 +111,7 @@ def installation_refused(app_id: str, installation_id: int) -> Stalled:
 
 def unreachable(error: requests.RequestException, host: str) -> Retry:
     """A connection that did not come about or broke."""
-    if certificate_refused(error):
-        text = f"The certificate of {host} is not trusted: put its authority's PEM under the key ca.crt of the Secret"
-    elif isinstance(error, requests.Timeout):
-        text = f"{host} did not answer in time"
-    else:
-        text = f"{host} cannot be reached: {in_short(error)}"
+    text = what_broke(error, host, timed_out=isinstance(error, requests.Timeout))
     return Retry(Reason.SOURCE_UNAVAILABLE, text)
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
-from .trust import certificate_refused, in_short
+from .trust import what_broke
 
 # Starting takes a minute, on a loaded machine several.
 START_UP = timedelta(seconds=15)
@@ -86,12 +86,7 @@ def not_onedev(what: str) -> Retry:
 
 def unreachable(error: httpx.RequestError, host: str) -> Retry:
     """A connection that did not come about or broke."""
-    if certificate_refused(error):
-        text = f"The certificate of {host} is not trusted: put its authority's PEM under the key ca.crt of the Secret"
-    elif isinstance(error, httpx.TimeoutException):
-        text = f"{host} did not answer in time"
-    else:
-        text = f"{host} cannot be reached: {in_short(error)}"
+    text = what_broke(error, host, timed_out=isinstance(error, httpx.TimeoutException))
     return Retry(Reason.TARGET_UNAVAILABLE, text)
 
 

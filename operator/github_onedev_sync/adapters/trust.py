@@ -22,7 +22,14 @@ def ssl_context(ca: str | None) -> ssl.SSLContext:
     return context
 
 
-def certificate_refused(error: BaseException) -> bool:
+def what_broke(error: BaseException, host: str, *, timed_out: bool) -> str:
+    """Why a connection to `host` did not come about or broke, with the remedy where there is one."""
+    if _certificate_refused(error):
+        return f"The certificate of {host} is not trusted: put its authority's PEM under the key ca.crt of the Secret"
+    return f"{host} did not answer in time" if timed_out else f"{host} cannot be reached: {_in_short(error)}"
+
+
+def _certificate_refused(error: BaseException) -> bool:
     """Whether the other side's certificate is what broke this connection."""
     return any(
         isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause)
@@ -30,7 +37,7 @@ def certificate_refused(error: BaseException) -> bool:
     )
 
 
-def in_short(error: BaseException) -> str:
+def _in_short(error: BaseException) -> str:
     """The system's own words at the bottom of a library's wrapping: `Connection refused`."""
     words = [cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror]
     return words[-1] if words else type(error).__name__
