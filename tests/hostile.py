@@ -14,6 +14,7 @@ class Request:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -62,9 +63,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     first, *lines = head.rstrip().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if "100-continue" not in headers.get("expect", ""):
-        await reader.readexactly(int(headers.get("content-length", "0")))
-    return Request(method, target, headers)
+    return Request(method, target, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
 
 
 def response(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
