@@ -28,11 +28,12 @@ def proxy(cluster: Cluster, folder: Path) -> Iterator[ApiProxy]:
 
 
 @pytest.fixture(scope="module")
-def steered(make_world: MakeWorld, proxy: ApiProxy) -> World:
+def steered(make_world: MakeWorld, proxy: ApiProxy) -> Iterator[World]:
     """A namespace whose controller speaks with the API server through the proxy."""
     world = make_world("restart", KUBECONFIG=str(proxy.kubeconfig), MAX_CONCURRENT_JOBS="10")
     world.server("default", maxConcurrentSyncs=10)
-    return world
+    yield world
+    assert world.controller.stop() == 0  # while its way to the API server is still there
 
 
 def test_a_kill_finds_five_mirrors_on_the_way_to_their_jobs(steered: World, proxy: ApiProxy) -> None:
