@@ -180,7 +180,7 @@ def pod_body(
     **status: Any,
 ) -> dict[str, Any]:
     """The pod of a Job, with the state of its one container."""
-    containers = {"containerStatuses": [{"state": dict(state)}]} if state is not None else {}
+    containers = {"containerStatuses": [{"name": "worker", "state": dict(state)}]} if state is not None else {}
     return {
         "metadata": {
             "name": name or f"{job}-x7z",

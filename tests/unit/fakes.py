@@ -111,11 +111,13 @@ class FakeCluster(Troubled):
 
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Body] = field(default_factory=list)
     writes: list[Body] = field(default_factory=list)
     versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
     watch: Callable[[str, str], object] = lambda plural, name: None
+    now: Callable[[], datetime] = lambda: build.NOW
 
     def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
         kept = build.plain(body)
@@ -140,8 +142,7 @@ class FakeCluster(Troubled):
         made = build.plain(manifest)
         name = made["metadata"]["name"]
         if name not in self.jobs:
-            created = show_time(build.NOW + timedelta(seconds=len(self.jobs)))
-            made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": created}
+            made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": show_time(self.now())}
             self.jobs[name] = made
         return build.plain(self.jobs[name])
 
@@ -149,9 +150,18 @@ class FakeCluster(Troubled):
         self.called("read_job")
         return self.jobs.get(name)
 
-    async def read_server(self, key: str) -> Body | None:
-        self.called("read_server")
-        return self.resources.get((server.PLURAL, key))
+    async def read_resource(self, plural: str, key: str) -> Body | None:
+        self.called("read_resource")
+        body = self.resources.get((plural, key))
+        return build.plain(body) if body is not None else None
+
+    async def list_jobs(self, namespace: str) -> list[Body]:
+        self.called("list_jobs")
+        return [build.plain(job) for job in self.jobs.values()]
+
+    async def list_pods(self, namespace: str, job_uid: str = "") -> list[Body]:
+        self.called("list_pods")
+        return [build.plain(pod) for pod in self.pods.values() if job_uid in ("", _owner(pod)["uid"])]
 
     async def create_secret(self, manifest: Body) -> None:
         self.called("create_secret")
@@ -160,10 +170,16 @@ class FakeCluster(Troubled):
     async def delete_job(self, namespace: str, name: str) -> None:
         self.called("delete_job")
         self.jobs.pop(name, None)
+        self.pods = {key: pod for key, pod in self.pods.items() if _owner(pod)["name"] != name}
 
     async def record_event(self, manifest: Body) -> None:
         self.called("record_event")
         self.events.append(manifest)
+
+
+def _owner(body: Body) -> dict[str, Any]:
+    found: dict[str, Any] = body["metadata"]["ownerReferences"][0]
+    return found
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
@@ -190,10 +206,6 @@ class FakeGitHub(Troubled):
 
     async def repository(self, full_name: str) -> SourceRepository:
         self.called("repository")
-        return self.found
-
-    async def repository_by_id(self, repository_id: int) -> SourceRepository:
-        self.called("repository_by_id")
         return self.found
 
     async def git_token(self) -> str | None:
@@ -304,7 +316,7 @@ class World:
 
     def __init__(self, clock: FakeClock | None = None, limit: int = 4) -> None:
         self.clock = clock or FakeClock()
-        self.cluster, self.github, self.onedev = FakeCluster(), FakeGitHub(), FakeOneDev()
+        self.cluster, self.github, self.onedev = FakeCluster(now=self.clock.now), FakeGitHub(), FakeOneDev()
         self.refs = FakeRefs(onedev=self.onedev)
         self.connections = FakeConnections(github=self.github, onedev=self.onedev)
         self.store, self.metrics = Store(), Metrics()
@@ -372,8 +384,19 @@ class World:
     # What the rest of the cluster does.
 
     def pod(self, job: str, **pod: Any) -> None:
+        self.engine.pod_seen(self.untold_pod(job, **pod), gone=False)
+
+    def untold_pod(self, job: str, **pod: Any) -> dict[str, Any]:
+        """A pod that no watch tells of."""
         uid = self.cluster.jobs[job]["metadata"]["labels"]["github-onedev-sync.io/mirror-uid"]
-        self.engine.pod_seen(build.pod_body(job, mirror_uid=uid, **pod), gone=False)
+        made = build.pod_body(job, mirror_uid=uid, **pod)
+        self.cluster.pods[made["metadata"]["name"]] = made
+        return made
+
+    def verdict(self, job: str, verdict: str, reason: str = "") -> None:
+        """The Job controller's word on `job`."""
+        self.cluster.jobs[job]["status"] = {"conditions": [{"type": verdict, "status": "True", "reason": reason}]}
+        self.engine.job_seen(build.plain(self.cluster.jobs[job]), gone=False)
 
     def end(self, job: str, text: str | None = None, exit_code: int = 0) -> None:
         """The pod of `job` ends with this report."""

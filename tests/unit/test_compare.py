@@ -6,7 +6,7 @@ import pytest
 
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.refs import Listing, RefFilter, differences, digest, digest_differences
-from github_onedev_sync.decide.compare import compare, filter_of, needs_run
+from github_onedev_sync.decide.compare import compare, filter_of, waits_for_a_person
 
 from . import builders as build
 from .builders import OID, OTHER
@@ -49,27 +49,45 @@ def test_only_selected_refs_are_compared() -> None:
 
 
 LEFT = digest_differences(differences(BOTH.refs, {MAIN: OID}))
+NO_TAG, KNOWN = Listing({MAIN: OID}, MAIN), {"refs": {"unequalDigest": LEFT}}
+BLOCKED = Reason.REWRITE_BLOCKED
 
 
 @pytest.mark.parametrize(
-    ("target", "status", "approve", "needed"),
+    ("reason", "target", "status", "approve", "waits"),
     [
-        pytest.param(BOTH, {}, "", False, id="equal"),
-        pytest.param(Listing({}), {}, "", True, id="never run"),
-        pytest.param(Listing({MAIN: OID}, MAIN), {"refs": {}}, "", True, id="the last run left nothing"),
-        pytest.param(Listing({MAIN: OID}, MAIN), {"refs": {"unequalDigest": LEFT}}, "", False, id="known and final"),
-        pytest.param(
-            Listing({MAIN: OID}, MAIN), {"refs": {"unequalDigest": LEFT}, "failures": 1}, "", True, id="known, to retry"
-        ),
-        pytest.param(
-            Listing({MAIN: OTHER}, MAIN), {"refs": {"unequalDigest": LEFT}}, "", True, id="something else differs"
-        ),
-        pytest.param(Listing({MAIN: OID}, None), {"refs": {"unequalDigest": LEFT}}, "", True, id="HEAD differs"),
-        pytest.param(Listing({MAIN: OID}, MAIN), {"refs": {"unequalDigest": LEFT}}, LEFT, True, id="approved"),
-        pytest.param(Listing({MAIN: OID}, MAIN), {"refs": {"unequalDigest": LEFT}}, "x", False, id="approved other"),
+        pytest.param(BLOCKED, NO_TAG, KNOWN, "", True, id="blocked"),
+        pytest.param(Reason.MASS_DISAPPEARANCE, NO_TAG, KNOWN, "", True, id="vanished"),
+        pytest.param(Reason.REFS_REJECTED, NO_TAG, KNOWN, "", True, id="rejected"),
+        pytest.param(Reason.REFS_UNEQUAL, NO_TAG, KNOWN, "", False, id="a run may mend it"),
+        pytest.param(Reason.SERVER_NOT_READY, NO_TAG, KNOWN, "", False, id="something else came in between"),
+        pytest.param(BLOCKED, BOTH, KNOWN, "", False, id="equal meanwhile"),
+        pytest.param(BLOCKED, NO_TAG, {}, "", False, id="never run"),
+        pytest.param(BLOCKED, NO_TAG, {"refs": {}}, "", False, id="the last run left nothing"),
+        pytest.param(BLOCKED, Listing({MAIN: OTHER}, MAIN), KNOWN, "", False, id="something else differs"),
+        pytest.param(BLOCKED, Listing({MAIN: OID}, None), KNOWN, "", False, id="HEAD differs"),
+        pytest.param(BLOCKED, NO_TAG, KNOWN, LEFT, False, id="approved"),
+        pytest.param(BLOCKED, NO_TAG, KNOWN, "x", True, id="approved other"),
     ],
 )
-def test_needs_run(target: Listing, status: dict[str, Any], approve: str, needed: bool) -> None:
-    blocked = build.ready("False", Reason.REWRITE_BLOCKED, message=f"Let it through with: approve={LEFT}")
-    mirror = build.annotated(build.mirror(status={"conditions": [blocked], **status}), approve=approve)
-    assert needs_run(mirror, compare(mirror, BOTH, target)) is needed
+def test_waits_for_a_person(reason: Reason, target: Listing, status: dict[str, Any], approve: str, waits: bool) -> None:
+    ready = build.ready("False", reason, message=f"Let it through with: approve={LEFT}")
+    mirror = build.annotated(build.mirror(status={"conditions": [ready], **status}), approve=approve)
+    assert waits_for_a_person(mirror, compare(mirror, BOTH, target)) is waits
+
+
+def test_a_new_spec_does_not_wait() -> None:
+    ready = build.ready("False", BLOCKED)
+    mirror = build.mirror(status={"conditions": [ready], **KNOWN}, meta={"generation": 2})
+    assert not waits_for_a_person(mirror, compare(mirror, BOTH, NO_TAG))
+
+
+def test_head_waits_with_its_branch() -> None:
+    """The default branch is the one that OneDev refuses: no run can set HEAD to it."""
+    source = Listing({"refs/heads/a+b": OID, MAIN: OID}, "refs/heads/a+b")
+    left = digest_differences(differences(source.refs, NO_TAG.refs))
+    status = {"conditions": [build.ready("False", Reason.REFS_REJECTED)], "refs": {"unequalDigest": left}}
+    mirror = build.mirror(status=status)
+    seen = compare(mirror, source, NO_TAG)
+    assert seen.head_differs
+    assert waits_for_a_person(mirror, seen)

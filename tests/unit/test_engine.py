@@ -165,7 +165,7 @@ def test_a_server_that_fails_and_heals_takes_its_mirrors_along() -> None:
         assert ready(world, "a"), "woken by the server, not by its own time"
 
 
-@pytest.mark.parametrize("error", [UNAVAILABLE, ClusterRefused("no right"), KeyError("a bug of ours")])
+@pytest.mark.parametrize("error", [UNAVAILABLE, KeyError("a bug of ours")])
 def test_whatever_fails_is_tried_again_and_not_without_a_pause(error: Exception) -> None:
     @scenario()
     async def _(world: World) -> None:
@@ -177,13 +177,47 @@ def test_whatever_fails_is_tried_again_and_not_without_a_pause(error: Exception)
         world.cluster.trouble.clear()
         await asyncio.sleep(6)
         assert len(world.cluster.jobs) == 1
-        result = {"KeyError": "bug", "ClusterRefused": "cluster_refused"}.get(
-            type(error).__name__, "cluster_unavailable"
-        )
+        result = "bug" if isinstance(error, KeyError) else "cluster_unavailable"
         labels = {"kind": "mirror", "result": result}
         count = world.metrics.registry.get_sample_value("github_onedev_sync_reconcile_total", labels)
         assert count is not None
         assert count >= 10
+
+
+def test_a_run_that_the_cluster_refuses_is_told_and_backed_off() -> None:
+    """A quota, or an admission policy: the mirror says so, and nobody is asked every five seconds."""
+
+    @scenario()
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        world.cluster.trouble["create_job"] = ClusterRefused("exceeded quota")
+        declare(world, "a")
+        await asyncio.sleep(200)
+        assert 3 <= world.cluster.calls["create_job"] <= 5
+        told = world.body("a").status.condition(READY)
+        assert told is not None
+        assert (told.status, told.reason, told.message) == (
+            "False",
+            "PodNotStarted",
+            "The cluster refused the run: exceeded quota",
+        )
+        assert world.body("a").status.is_true(ConditionType.RECONCILING)
+        world.cluster.trouble.clear()
+        await asyncio.sleep(200)
+        assert len(world.cluster.jobs) == 1
+
+
+def test_what_the_cluster_refuses_otherwise_is_tried_again() -> None:
+    @scenario()
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        world.cluster.trouble["patch_status"] = ClusterRefused("no right")
+        declare(world, "a")
+        await asyncio.sleep(30)
+        labels = {"kind": "mirror", "result": "cluster_refused"}
+        count = world.metrics.registry.get_sample_value("github_onedev_sync_reconcile_total", labels)
+        assert count is not None
+        assert 4 <= count <= 8
 
 
 def test_a_mirror_in_line_whose_cluster_fails_is_not_called_round_and_round() -> None:
@@ -327,3 +361,50 @@ def test_the_engine_works_on_every_kind() -> None:
         labels = {"kind": "sync", "result": "ok"}
         assert world.metrics.registry.get_sample_value("github_onedev_sync_reconcile_total", labels) == 1
         assert world.engine.progress > 0
+
+
+def suspend_server(world: World, suspend: bool) -> None:
+    body = world.cluster.resources[server_kind.PLURAL, "team/default"]
+    meta = {**body["metadata"], "generation": body["metadata"]["generation"] + 1}
+    world.cluster.put(server_kind.PLURAL, {**body, "metadata": meta, "spec": {**body["spec"], "suspend": suspend}})
+
+
+def test_a_server_that_was_suspended_from_the_start_and_is_resumed() -> None:
+    @scenario()
+    async def _(world: World) -> None:
+        world.cluster.put(server_kind.PLURAL, build.server_body(suspend=True, status={}))
+        declare(world, "a")
+        await asyncio.sleep(3600)
+        told = world.body("a").status.condition(READY)
+        assert told is not None
+        assert (told.status, told.reason) == ("Unknown", "Suspended")
+        assert "OneDevServer" in told.message
+        server = OneDevServer.read(world.cluster.resources[server_kind.PLURAL, "team/default"])
+        assert server.status.has_reason(READY, Reason.SUSPENDED)
+        assert (world.onedev.calls.total(), world.github.calls.total()) == (0, 0)
+        assert len(world.cluster.writes) == 3, "each says it once, and the server counts its mirrors"
+        suspend_server(world, False)
+        await asyncio.sleep(2)
+        assert len(world.cluster.jobs) == 1, "checked, and its mirrors woken"
+        finish(world, "a")
+        await asyncio.sleep(1)
+        assert ready(world, "a")
+
+
+def test_a_pause_of_a_server_leaves_what_its_mirrors_say() -> None:
+    @scenario()
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        declare(world, "a")
+        await asyncio.sleep(1)
+        finish(world, "a")
+        await asyncio.sleep(5)
+        before = world.body("a").status
+        suspend_server(world, True)
+        world.refs.source = Listing({"refs/heads/main": OTHER}, "refs/heads/main")
+        world.cluster.writes.clear()
+        await asyncio.sleep(7200)
+        assert (world.body("a").status, world.cluster.writes, world.cluster.jobs) == (before, [], {})
+        suspend_server(world, False)
+        await asyncio.sleep(5)
+        assert len(world.cluster.jobs) == 1

@@ -36,8 +36,19 @@ def test_a_mark_names_the_host_and_never_a_credential(url: str, host: str) -> No
 
 @given(MARKS, st.none() | st.text())
 def test_a_description_gives_back_the_mark(made: Mark, words: str | None) -> None:
-    if mark_in_description(words) is None:
-        assert mark_in_description(describe(made, "pallets/click", words)) == made
+    assert mark_in_description(describe(made, "pallets/click", words)) == made
+
+
+@given(MARKS, MARKS, st.text(max_size=20), st.text(max_size=20))
+def test_a_strangers_words_make_no_mark(made: Mark, other: Mark, before: str, after: str) -> None:
+    text = describe(made, "pallets/click", f"{before}\n{other.line}\n{after}")
+    assert mark_in_description(text) == made
+    assert mark_in_description(text.removesuffix(made.line)) is None
+
+
+def test_the_last_mark_counts() -> None:
+    other = mark("team/other")
+    assert mark_in_description(f"{mark().line}\n{other.line}") == other
 
 
 @given(MARKS, MARKS)

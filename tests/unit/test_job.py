@@ -102,15 +102,26 @@ def test_the_worker_is_told_its_work_and_no_credential() -> None:
 
 @pytest.mark.parametrize(
     ("token", "secret"),
-    [pytest.param(None, "github", id="the user's own"), pytest.param("click-7c1e0000", "click-7c1e0000", id="minted")],
+    [
+        pytest.param("github", "github", id="the user's own"),
+        pytest.param("click-7c1e0000", "click-7c1e0000", id="minted"),
+    ],
 )
-def test_credentials_come_as_files(token: str | None, secret: str) -> None:
+def test_credentials_come_as_files(token: str, secret: str) -> None:
     made = pod(job(token=token, source={"secretRef": {"name": "github"}}))
     sources = {volume["name"]: volume["projected"]["sources"] for volume in made["volumes"] if "projected" in volume}
-    assert [part["secret"]["name"] for part in sources["source-credentials"]] == [secret, "github"]
+    assert [part["secret"]["name"] for part in sources["source-credentials"]] == ["github", secret]
     assert [part["secret"]["name"] for part in sources["target-credentials"]] == ["onedev", "onedev"]
     keys = {item["key"] for parts in sources.values() for part in parts for item in part["secret"]["items"]}
     assert keys == {"token", "ca.crt"}, "an App's private key never reaches a pod"
+
+
+def test_a_secret_with_authorities_only_gives_no_token() -> None:
+    made = pod(job(token=None, source={"secretRef": {"name": "authorities"}}))
+    (volume,) = (volume for volume in made["volumes"] if volume["name"] == "source-credentials")
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": "authorities", "items": [{"key": "ca.crt", "path": "ca.crt"}], "optional": True}}
+    ]
 
 
 def test_what_the_chart_says() -> None:
@@ -122,13 +133,18 @@ def test_what_the_chart_says() -> None:
         scratch_size_limit="1Gi",
         image_pull_secrets=("pull",),
         keep_finished=timedelta(minutes=5),
-        log_format="console",
+        environment=({"name": "LOG_FORMAT", "value": "console"},),
+        node_selector={"disk": "fast"},
+        tolerations=({"key": "batch", "operator": "Exists"},),
     )
     made = job(settings)
     (container,) = pod(made)["containers"]
     assert (container["image"], container["imagePullPolicy"]) == ("registry/image:2", "Always")
     assert container["resources"] == {"limits": {"memory": "512Mi"}}
     assert {"name": "LOG_FORMAT", "value": "console"} in container["env"]
+    assert container["env"][0]["name"] == "GITHUB_ONEDEV_SYNC_ASSIGNMENT"
+    assert pod(made)["nodeSelector"] == {"disk": "fast"}
+    assert pod(made)["tolerations"] == [{"key": "batch", "operator": "Exists"}]
     assert pod(made)["serviceAccountName"] == "worker"
     assert pod(made)["imagePullSecrets"] == [{"name": "pull"}]
     assert {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}} in pod(made)["volumes"]

@@ -21,26 +21,28 @@ class FakeLeases:
     lease: dict[str, Any] | None = None
     trouble: Exception | None = None
     version: int = field(default=0)
+    seconds: float = 0.0
 
     @property
     def holder(self) -> str:
         return str(self.lease["spec"]["holderIdentity"]) if self.lease else ""
 
     async def read_lease(self, namespace: str, name: str) -> Body | None:
-        self._check()
+        await self._check()
         return self.lease and plain(self.lease)
 
     async def create_lease(self, manifest: Body) -> Body | None:
-        self._check()
+        await self._check()
         return self._keep(manifest) if self.lease is None else None
 
     async def replace_lease(self, manifest: Body) -> Body | None:
-        self._check()
+        await self._check()
         if self.lease is None or manifest["metadata"].get("resourceVersion") != str(self.version):
             return None
         return self._keep(manifest)
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
+        await asyncio.sleep(self.seconds)
         if self.trouble is not None:
             raise self.trouble
 
@@ -182,5 +184,47 @@ def test_a_missing_right_is_told_and_not_waited_for() -> None:
     async def scenario(clock: FakeClock) -> None:
         with pytest.raises(ClusterRefused):
             await leader(clock, FakeLeases(trouble=ClusterRefused("no right"))).acquire()
+
+    in_virtual_time(scenario)
+
+
+def test_an_api_server_that_hangs_is_not_waited_for() -> None:
+    """Each try is bounded, so that who cannot renew stops before the lease has run out."""
+
+    async def scenario(clock: FakeClock) -> None:
+        leases = FakeLeases()
+        mine = leader(clock, leases)
+        await mine.acquire()
+        leases.seconds = 3600
+        await mine.hold()
+        assert clock.monotonic() < DURATION
+
+    in_virtual_time(scenario)
+
+
+def test_a_renewal_counts_from_when_it_began() -> None:
+    """Whoever watches the lease may have seen it written then: later would be too late."""
+
+    async def scenario(clock: FakeClock) -> None:
+        leases = FakeLeases(seconds=1.2)
+        mine = leader(clock, leases)
+        await mine.acquire()
+        assert clock.monotonic() == pytest.approx(2.4)
+        leases.trouble = ClusterUnavailable("down")
+        await mine.hold()
+        assert clock.monotonic() < DURATION
+
+    in_virtual_time(scenario)
+
+
+def test_slow_answers_are_borne() -> None:
+    async def scenario(clock: FakeClock) -> None:
+        leases = FakeLeases(seconds=1.4)
+        mine = leader(clock, leases)
+        await mine.acquire()
+        holding = asyncio.create_task(mine.hold())
+        await asyncio.sleep(600)
+        assert not holding.done()
+        holding.cancel()
 
     in_virtual_time(scenario)

@@ -24,6 +24,9 @@ from .fakes import UNAVAILABLE, World
 READY, RECONCILING, STALLED = ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED
 PATH = "github/pallets/click"
 MOVED = Listing({"refs/heads/main": OTHER}, "refs/heads/main")
+UNSCHEDULABLE = [
+    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
+]
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ async def test_a_first_sync(world: World) -> None:
     assert status.source.id == build.REPOSITORY_ID
     assert status.target is not None
     assert (status.target.path, status.target.project_id) == (PATH, 7)
-    assert due == NOW + timedelta(minutes=61)
+    assert due == NOW + timedelta(minutes=1)
     assert world.onedev.projects[PATH].description == describe(build.mark(), "pallets/click", None)
 
     world.pod(job, state={"running": {}})
@@ -204,6 +207,148 @@ async def test_a_blocked_rewrite_waits_for_its_approval(world: World) -> None:
     assert f'"approved":"{left}"' in environment
 
 
+async def blocked(world: World) -> str:
+    """A mirror whose rewrite waits for an approval: its digest."""
+    await first_sync(world)
+    world.refs.source = MOVED
+    world.clock.advance(700)
+    await world.reconcile()
+    left = digest_differences(differences(MOVED.refs, {"refs/heads/main": OID}))
+    report = build.task(
+        Outcome.BLOCKED, Reason.REWRITE_BLOCKED, message=f"approve={left}", unequal_count=1, unequal_digest=left
+    )
+    world.end(world.job(), build.report_text(report))
+    await world.reconcile()
+    await world.reconcile()
+    assert (verdict(world), world.cluster.jobs) == (("False", "RewriteBlocked"), {})
+    return left
+
+
+async def test_a_blocked_mirror_whose_server_was_away_can_still_be_approved(world: World) -> None:
+    left = await blocked(world)
+    world.apply_server(build.server_body(status={"conditions": [build.ready("False", Reason.TARGET_UNAVAILABLE)]}))
+    world.clock.advance(700)
+    await world.reconcile()
+    assert verdict(world) == ("False", "ServerNotReady")
+    world.edit(annotations={names.APPROVE: left})
+    world.watch_mirror()
+    world.apply_server()
+    await world.reconcile()
+    assert f'"approved":"{left}"' in environment(world)
+
+
+async def test_a_request_runs_a_blocked_mirror_in_any_case(world: World) -> None:
+    await blocked(world)
+    world.edit(annotations={names.REQUESTED_AT: "t1"})
+    world.watch_mirror()
+    await world.reconcile()
+    assert len(world.cluster.jobs) == 1
+    assert world.body().status.last_handled_reconcile_at == "t1"
+
+
+def environment(world: World) -> str:
+    found = world.cluster.jobs[world.job()]["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]
+    return str(found)
+
+
+async def test_a_request_of_any_length_is_handled_once(world: World) -> None:
+    await first_sync(world)
+    world.edit(annotations={names.REQUESTED_AT: "t" * 5000})
+    world.watch_mirror()
+    await world.reconcile()
+    assert world.body().status.last_handled_reconcile_at == "t" * 1024
+    looks = world.refs.calls["source_refs"]
+    for _ in range(3):
+        await world.reconcile()
+    assert (world.refs.calls["source_refs"], len(world.cluster.writes)) == (looks, 1)
+
+
+async def test_refs_that_onedev_rejects_make_no_run_until_something_changes(world: World) -> None:
+    await first_sync(world)
+    main = {"refs/heads/main": OID}
+    world.refs.source = Listing({**main, "refs/heads/a+b": OID}, "refs/heads/main")
+    world.clock.advance(700)
+    await world.reconcile()
+    left = digest_differences(differences(world.refs.source.refs, main))
+    report = build.task(
+        Outcome.PARTIAL,
+        Reason.REFS_REJECTED,
+        message="refs/heads/a+b cannot be mirrored",
+        unequal=("refs/heads/a+b",),
+        unequal_count=1,
+        unequal_digest=left,
+    )
+    world.end(world.job(), build.report_text(report))
+    due = await world.reconcile()
+    status = world.body().status
+    assert (verdict(world), status.failures, status.is_true(STALLED)) == (("False", "RefsRejected"), 0, True)
+    assert due is not None
+    assert timedelta(minutes=9) < due - world.clock.now() < timedelta(minutes=11)
+    await world.reconcile()
+    made, writes = world.cluster.calls["create_job"], len(world.cluster.writes)
+    for _ in range(5):
+        world.clock.advance(700)
+        due = await world.reconcile()
+        assert due is not None
+        assert timedelta(minutes=9) < due - world.clock.now()
+    assert (world.cluster.calls["create_job"], len(world.cluster.writes)) == (made, writes)
+    world.refs.source = Listing({"refs/heads/main": OTHER, "refs/heads/a+b": OID}, "refs/heads/main")
+    world.clock.advance(700)
+    await world.reconcile()
+    assert len(world.cluster.jobs) == 1, "the rest goes on being mirrored"
+
+
+async def test_what_is_suspended_during_a_run_keeps_the_verdict_of_the_run(world: World) -> None:
+    await world.reconcile()
+    body = world.cluster.resources[kind.PLURAL, "team/click"]
+    meta = {**body["metadata"], "generation": 2}
+    world.apply_mirror({**body, "metadata": meta, "spec": {**body["spec"], "suspend": True}})
+    world.synced()
+    world.end(world.job(), build.report_text())
+    await world.reconcile()
+    assert await world.reconcile() is None
+    status = world.body().status
+    assert (verdict(world), status.phase) == (("True", "Synced"), Phase.COMPLETED)
+    assert not status.is_true(RECONCILING)
+
+
+async def test_equal_refs_without_our_mark_get_it(world: World) -> None:
+    """Adopted by its description: the mark among the refs is what later looks go by."""
+    world.onedev.make(PATH, describe(build.mark(), "pallets/click", None), world.refs.source.refs)
+    await world.reconcile()
+    assert f'"mark_ref":"{build.mark().ref}"' in environment(world)
+    world.synced()
+    world.end(world.job(), build.report_text(build.task(Outcome.UNCHANGED)))
+    await world.reconcile()
+    await world.reconcile()
+    world.clock.advance(700)
+    await world.reconcile()
+    assert (verdict(world), world.cluster.jobs) == (("True", "Synced"), {})
+
+
+async def test_another_repository_with_equal_refs_gets_its_own_mark(world: World) -> None:
+    await first_sync(world)
+    world.github.found = SourceRepository(
+        id=8821, full_name="pallets/click", clone_url=REPOSITORY.clone_url, default_branch="main"
+    )
+    world.edit(annotations={names.APPROVE: "8821", names.REQUESTED_AT: "t1"})
+    world.watch_mirror()
+    await world.reconcile()
+    assert build.mark(repository_id=8821).ref in environment(world)
+    assert "repository 8821" in (world.onedev.projects[PATH].description or "")
+
+
+async def test_the_start_of_a_run_is_logged_with_its_id_and_the_slots(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        await world.reconcile()
+    (fields,) = (
+        vars(one)["fields"] for one in caplog.records if vars(one).get("fields", {}).get("decision") == "StartJob"
+    )
+    assert (fields["run"], fields["slots"]) == (world.job()[-8:], "1/4")
+
+
 # Failing runs.
 
 MESSAGE = build.report_text(build.task(Outcome.FAILED, Reason.SOURCE_UNAVAILABLE, message="GitHub answered 502"))
@@ -242,9 +387,7 @@ async def test_a_run_that_fails_is_tried_again(world: World, pod: dict[str, Any]
 
 async def test_a_run_beyond_its_time(world: World) -> None:
     await world.reconcile()
-    made = world.cluster.jobs[world.job()]
-    failed = [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]
-    world.engine.job_seen({**made, "status": {"conditions": failed}}, gone=False)
+    world.verdict(world.job(), "Failed", "DeadlineExceeded")
     await world.reconcile()
     assert verdict(world) == ("False", "TimedOut")
 
@@ -305,10 +448,67 @@ async def test_a_pod_that_cannot_start(world: World) -> None:
     writes = len(world.cluster.writes)
     await world.reconcile()
     assert len(world.cluster.writes) == writes
-    world.clock.advance(125)
+    world.clock.advance(119)
+    assert await world.reconcile() == world.clock.now(), "asked whether it is still so"
+    assert await world.reconcile() == world.clock.now() + timedelta(seconds=1)
+    world.clock.advance(1)
     await world.reconcile()
     assert verdict(world) == ("False", "PodNotStarted")
     assert world.cluster.jobs == {}
+    assert len(world.cluster.writes) == writes + 1
+
+
+@pytest.mark.parametrize(
+    ("pod", "says"),
+    [
+        pytest.param(None, "kubectl describe -n team job/", id="no pod at all"),
+        pytest.param({"state": build.waiting("ContainerCreating")}, "nothing tells why", id="creating"),
+        pytest.param({"conditions": UNSCHEDULABLE}, "0/1 nodes are available", id="no node"),
+    ],
+)
+async def test_a_pod_that_does_not_start_gets_more_time(world: World, pod: dict[str, Any] | None, says: str) -> None:
+    await world.reconcile()
+    job = world.job()
+    if pod is not None:
+        world.pod(job, **pod)
+    for _ in range(9):
+        world.clock.advance(60)
+        assert await world.reconcile() == world.clock.now()
+        assert await world.reconcile() == world.clock.now() + timedelta(minutes=1)
+    assert verdict(world) == ("Unknown", "Progressing")
+    world.clock.advance(60)
+    await world.reconcile()
+    await world.reconcile()
+    assert verdict(world) == ("False", "PodNotStarted")
+    ready = world.body().status.condition(READY)
+    assert ready is not None
+    assert says in ready.message
+    assert (world.cluster.jobs, world.slots.in_use()) == ({}, {})
+    world.clock.advance(15)
+    await world.reconcile()
+    assert world.job() != job
+
+
+async def test_the_successor_of_a_drained_pod_has_the_whole_time(world: World) -> None:
+    await world.reconcile()
+    job = world.job()
+    world.pod(job, name="old", state={"running": {}})
+    for _ in range(30):
+        world.clock.advance(60)
+        await world.reconcile()
+        await world.reconcile()
+    world.engine.pod_seen(world.cluster.pods.pop("old"), gone=True)
+    await world.reconcile()
+    world.pod(job, name="new", state=build.waiting("ContainerCreating"))
+    world.clock.advance(590)
+    await world.reconcile()
+    await world.reconcile()
+    assert job in world.cluster.jobs
+    world.pod(job, name="new", state={"running": {}})
+    world.synced()
+    world.pod(job, name="new", state=build.terminated(0, build.report_text()))
+    await world.reconcile()
+    assert verdict(world) == ("True", "Synced")
 
 
 # A first sync that fails.
@@ -377,6 +577,37 @@ async def test_a_look_that_fails(world: World, error: Exception, stalled: bool, 
     world.clock.advance(wait[1] + 1)
     await world.reconcile()
     assert len(world.cluster.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Stalled(Reason.SOURCE_AUTHENTICATION_FAILED, "refused"),
+        Waiting(Reason.RATE_LIMITED, "until 14:32", timedelta(minutes=7)),
+    ],
+)
+async def test_the_same_again_is_not_written_again(world: World, error: Exception) -> None:
+    world.github.trouble["repository"] = error
+    due = await world.reconcile()
+    assert len(world.cluster.writes) == 1
+    for looks in range(2, 6):
+        assert due is not None
+        world.clock.seconds = (due - NOW).total_seconds() + 0.01
+        due = await world.reconcile()
+        assert due is not None
+        assert due - world.clock.now() > timedelta(minutes=6)
+        assert await world.reconcile() == due, "woken for nothing it rests"
+        assert (len(world.cluster.writes), world.github.calls["repository"]) == (1, looks)
+    world.edit(annotations={names.REQUESTED_AT: "t1"})
+    world.watch_mirror()
+    await world.reconcile()
+    assert world.body().status.last_handled_reconcile_at == "t1"
+    world.edit(generation=2)
+    world.watch_mirror()
+    await world.reconcile()
+    ready = world.body().status.condition(READY)
+    assert ready is not None
+    assert ready.observed_generation == 2
 
 
 async def test_backoff_grows_and_is_visible(world: World) -> None:
@@ -487,22 +718,44 @@ async def test_without_a_server(world: World) -> None:
     assert world.body().status.is_true(STALLED)
 
 
-async def test_a_server_that_is_suspended_or_not_ready(world: World) -> None:
+async def test_a_server_that_is_not_ready(world: World) -> None:
     await first_sync(world)
-    world.apply_server(build.server_body(suspend=True))
-    world.clock.advance(700)
-    await world.reconcile()
-    assert verdict(world) == ("False", "ServerNotReady")
     down = {"conditions": [build.ready("False", Reason.TARGET_UNAVAILABLE, message="refused")]}
     world.apply_server(build.server_body(status=down))
+    world.clock.advance(700)
     await world.reconcile()
     ready = world.body().status.condition(READY)
     assert ready is not None
+    assert (ready.status, ready.reason) == ("False", "ServerNotReady")
     assert ready.message == 'OneDevServer "default" is not Ready: refused'
     world.apply_server()
     await world.reconcile()
     assert verdict(world) == ("True", "Synced")
     assert world.body().status.is_true(ConditionType.TARGET_AVAILABLE)
+
+
+async def test_a_suspended_server_is_not_waited_for_aloud(world: World) -> None:
+    await first_sync(world)
+    before = world.body().status
+    world.apply_server(build.server_body(suspend=True))
+    world.clock.advance(700)
+    world.edit(annotations={names.REQUESTED_AT: "t1"})
+    world.watch_mirror()
+    assert await world.reconcile() == world.clock.now() + timedelta(minutes=5)
+    assert (world.body().status, world.cluster.writes, world.github.calls["repository"]) == (before, [], 1)
+    world.apply_server()
+    await world.reconcile()
+    assert world.body().status.last_handled_reconcile_at == "t1", "handled as soon as the server is resumed"
+
+
+async def test_a_mirror_of_a_suspended_server_says_so_once() -> None:
+    world = World()
+    world.apply_server(build.server_body(suspend=True))
+    world.apply_mirror()
+    for _ in range(3):
+        assert await world.reconcile() == NOW + timedelta(minutes=5)
+    assert verdict(world) == ("Unknown", "Suspended")
+    assert (len(world.cluster.writes), world.connections.calls.total()) == (1, 0)
 
 
 async def test_a_server_that_nobody_has_checked_yet_warns_nobody(world: World) -> None:

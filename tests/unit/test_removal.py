@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from github_onedev_sync.api.conditions import Reason
-from github_onedev_sync.api.errors import ClusterUnavailable, Retry, Stalled
+from github_onedev_sync.api.errors import ClusterRefused, Retry, Stalled
 from github_onedev_sync.api.identity import describe
 from github_onedev_sync.api.mirror import RepositoryMirror
 from github_onedev_sync.engine.removal import ATTEMPTS
@@ -90,18 +90,24 @@ async def test_asked_again_nothing_more_happens(world: World, policy: str) -> No
 
 @pytest.mark.parametrize("policy", ["Delete", "Archive"])
 async def test_after_a_crash_in_between_nothing_is_left_to_do(world: World, policy: str) -> None:
-    """The project has gone, but nobody could be told: the next process asks again."""
-    world.cluster.trouble["record_event"] = UNAVAILABLE
+    """The project has gone, but the process with it: the next one asks again."""
     world.apply_mirror(going(policy))
-    with pytest.raises(ClusterUnavailable):
-        await world.reconcile()
-    assert not removed(world)
-    world.cluster.trouble.clear()
+    await world.reconcile()
+    world.remover.forget("uid-click")
+    world.cluster.events.clear()
     projects = dict(world.onedev.projects)
     await world.reconcile()
     assert removed(world)
     assert world.onedev.projects == projects
     assert told(world) == ("Normal", "There was no OneDev project to remove")
+
+
+@pytest.mark.parametrize("error", [UNAVAILABLE, ClusterRefused("no right")])
+async def test_an_event_that_cannot_be_told_holds_nobody(world: World, error: Exception) -> None:
+    world.cluster.trouble["record_event"] = error
+    world.apply_mirror(going("Delete"))
+    assert await world.reconcile() is None
+    assert removed(world)
 
 
 @pytest.mark.parametrize(

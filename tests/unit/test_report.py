@@ -56,6 +56,15 @@ def test_a_report_always_fits_and_keeps_what_is_decided_on(messages: list[str], 
         '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Nonsense","reason":"Synced"}]}',
         '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Synced","reason":"Nonsense"}]}',
         '{"v":1,"run":"r","tasks":[{"key":"a","outcome":"Synced","reason":"Synced","bytes":[]}]}',
+        *(
+            f'{{"v":1,"run":"r","tasks":[{{"key":"a","outcome":"Synced","reason":"Synced","{member}":{value}}}]}}'
+            for member in ("bytes", "seconds", "unequal_count")
+            for value in ('"7"', "NaN", "Infinity", "-Infinity", "-1", "-0.5", "1e300", "true", "null", "[]")
+        ),
+        *(
+            f'{{"v":1,"run":"r","tasks":[{{"key":"a","outcome":"Synced","reason":"Synced","{member}":7}}]}}'
+            for member in ("message", "digest", "approval", "unequal")
+        ),
         "[" * 5000,
         Report("r1", (FULL,)).to_json()[:-10],
     ],

@@ -69,9 +69,50 @@ def test_why_a_pod_does_not_start(pod: dict[str, Any], says: str, cannot_start: 
 
 def test_facts_of_a_run() -> None:
     run = read_run(build.job_body(annotations={"github-onedev-sync.io/generation": "3"}), build.pod_body())
-    assert (run.job, run.run, run.generation, run.pod) == ("click-aaaaaaaa", "aaaaaaaa", "3", "click-aaaaaaaa-x7z")
+    assert (run.job, run.run, run.generation, run.uid) == ("click-aaaaaaaa", "aaaaaaaa", "3", "uid-click-aaaaaaaa")
     assert run.started_at == build.NOW
     assert run.log_command == "kubectl logs -n team job/click-aaaaaaaa"
+
+
+@pytest.mark.parametrize(
+    ("pod", "started"),
+    [
+        (None, False),
+        ({}, False),
+        ({"state": build.waiting("ContainerCreating")}, False),
+        ({"state": RUNNING}, True),
+        ({"state": build.terminated(0)}, True),
+        ({"phase": "Failed", "reason": "Evicted"}, True),
+    ],
+)
+def test_whether_it_started(pod: dict[str, Any] | None, started: bool) -> None:
+    assert read_run(build.job_body(), None if pod is None else build.pod_body(**pod)).started is started
+
+
+def test_how_long_it_may_take_to_start() -> None:
+    limit = timedelta(minutes=2)
+    refused = read_run(build.job_body(), build.pod_body(state=build.waiting("ErrImagePull")))
+    assert (refused.start_limit(limit), read_run(build.job_body(), None).start_limit(limit)) == (limit, limit * 5)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("worker", "sidecar", "ended", "report"),
+    [
+        pytest.param(build.terminated(0, build.report_text()), RUNNING, True, True, id="the sidecar goes on"),
+        pytest.param(RUNNING, build.terminated(1, "x"), False, False, id="the sidecar died"),
+        pytest.param(RUNNING, build.waiting("ImagePullBackOff"), False, False, id="the sidecar cannot start"),
+    ],
+)
+def test_the_worker_is_found_beside_sidecars(
+    worker: dict[str, Any], sidecar: dict[str, Any], ended: bool, report: bool, reverse: bool
+) -> None:
+    pod = build.pod_body(state=worker)
+    pod["status"]["containerStatuses"].append({"name": "proxy", "state": sidecar})
+    if reverse:
+        pod["status"]["containerStatuses"].reverse()
+    run = read_run(build.job_body(), pod)
+    assert (run.ended, run.report is not None, run.started, run.cannot_start) == (ended, report, True, False)
 
 
 GARBAGE = [None, "", "}", "null", '{"v":1}', '{"v":99,"run":"x","tasks":[]}', build.report_text()[:-20], "x" * 4096]

@@ -134,6 +134,45 @@ async def test_suspended(world: World) -> None:
     world.apply_server(build.server_body(suspend=True))
     assert await world.servers.reconcile(KEY) is None
     assert not world.onedev.calls
+    assert ready(world) == ("True", "Available")
+
+
+async def test_suspended_before_the_first_check(world: World) -> None:
+    world.apply_server(build.server_body(suspend=True, status={}))
+    for _ in range(3):
+        assert await world.servers.reconcile(KEY) is None
+    assert (ready(world), len(world.cluster.writes)) == (("Unknown", "Suspended"), 1)
+    assert not world.onedev.calls
+    found = world.cluster.resources[PLURAL, KEY]
+    spec = {**found["spec"], "suspend": False}
+    world.apply_server({**found, "metadata": {**found["metadata"], "generation": 2}, "spec": spec})
+    await world.servers.reconcile(KEY)
+    assert ready(world) == ("True", "Available")
+
+
+async def test_a_request_of_any_length_is_handled_once(world: World) -> None:
+    world.apply_server(build.server_body(meta={"annotations": {names.REQUESTED_AT: "t" * 5000}}))
+    for _ in range(3):
+        await world.servers.reconcile(KEY)
+    assert world.onedev.calls["version"] == 1
+    assert body(world).status.last_handled_reconcile_at == "t" * 1024
+
+
+@pytest.mark.parametrize("namesake", [False, True])
+async def test_a_server_whose_end_no_watch_told_of_is_dropped(world: World, namesake: bool) -> None:
+    await world.servers.reconcile(KEY)
+    old = world.cluster.resources.pop((PLURAL, KEY))
+    if namesake:
+        world.cluster.put(PLURAL, {**old, "metadata": {**old["metadata"], "uid": "new"}, "status": {}})
+    world.onedev.trouble["version"] = REFUSED
+    world.clock.advance(320)
+    due = await world.servers.reconcile(KEY)
+    assert (due, KEY in world.store.servers) == (
+        world.clock.now() + timedelta(seconds=1) if namesake else None,
+        namesake,
+    )
+    if namesake:
+        assert world.store.servers[KEY].metadata.uid == "new"
 
 
 async def test_gone_or_going(world: World) -> None:

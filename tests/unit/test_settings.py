@@ -24,6 +24,9 @@ def test_all() -> None:
             "WATCH_NAMESPACES": " a,b ",
             "MAX_CONCURRENT_JOBS": "9",
             "HTTP_PORT": "9090",
+            "WORKER_ENV": '[{"name": "HTTPS_PROXY", "value": "http://proxy"}]',
+            "WORKER_NODE_SELECTOR": '{"disk": "fast"}',
+            "WORKER_TOLERATIONS": '[{"key": "batch"}]',
             "LOG_FORMAT": "console",
             "LOG_LEVEL": "DEBUG",
         }
@@ -35,7 +38,9 @@ def test_all() -> None:
         {"limits": {"memory": "1Gi"}},
         "1Gi",
         ("one", "two"),
-        log_format="console",
+        environment=({"name": "HTTPS_PROXY", "value": "http://proxy"},),
+        node_selector={"disk": "fast"},
+        tolerations=({"key": "batch"},),
     )
     assert (found.watch_namespaces, found.max_concurrent_jobs, found.http_port) == (("a", "b"), 9, 9090)
     assert (found.log_format, found.log_level) == ("console", "DEBUG")
@@ -58,6 +63,13 @@ def test_what_is_missing_is_named(name: str, value: str | None) -> None:
         ("HTTP_PORT", "80.5", "whole number"),
         ("WORKER_RESOURCES", "{", "is not JSON"),
         ("WORKER_RESOURCES", "[]", "must be a JSON object"),
+        ("WORKER_ENV", "{}", "must be a JSON list"),
+        ("WORKER_ENV", "7", "must be a JSON list"),
+        ("WORKER_ENV", '["HTTPS_PROXY"]', "list of objects"),
+        ("WORKER_NODE_SELECTOR", "[]", "must be a JSON object"),
+        ("WORKER_NODE_SELECTOR", "null", "must be a JSON object"),
+        ("WORKER_TOLERATIONS", '"all"', "must be a JSON list"),
+        ("WORKER_TOLERATIONS", "[", "is not JSON"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str, says: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -131,6 +132,40 @@ def test_a_mirror_whose_server_is_gone_is_called_to_learn_it() -> None:
     slots.park("team/a", ROUTINE)
     slots.park("team/unknown", ROUTINE)
     assert called(slots) == ["a", "unknown"]
+
+
+@pytest.mark.parametrize("room", [1, 2, 4])
+def test_urgent_ones_do_not_keep_another_out_for_ever(room: int) -> None:
+    slots, _ = house("old", *(f"m{number}" for number in range(20)), limit=room, per_server=room)
+    slots.park("team/old", ROUTINE)
+    for number in range(20):
+        slots.park(f"team/m{number}", ASKED)
+    order: list[str] = []
+    while "old" not in order:
+        found = called(slots)
+        assert len(found) == room
+        order += found
+        for name in found:
+            slots.leave(f"team/{name}")
+    assert order.index("old") == 3
+
+
+def test_the_turn_of_the_oldest_is_not_lost_to_one_whose_server_is_full() -> None:
+    slots, _ = house("full", limit=4, per_server=1)
+    slots.store.put_server(build.server("other"))
+    for name in ("old", "m0", "m1", "m2", "m3"):
+        slots.store.put_mirror(build.mirror(name, target={"serverRef": {"name": "other"}}))
+    run(slots, "x")
+    slots.park("team/full", ROUTINE)
+    slots.park("team/old", ROUTINE)
+    order: list[str] = []
+    for number in range(4):
+        slots.park(f"team/m{number}", ASKED)
+    for _ in range(2):
+        order += called(slots)
+        for name in order:
+            slots.leave(f"team/{name}")
+    assert order == ["m0", "m1", "m2", "old"]
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])

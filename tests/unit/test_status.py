@@ -175,47 +175,33 @@ def test_a_rename_and_a_request_are_written_down() -> None:
     assert after.source.full_name == "pallets/click"
 
 
-def test_unchanged_answers_a_request_only() -> None:
-    assert status.unchanged(synced(), None) == synced().status
-    assert status.unchanged(synced(), "t1") == synced().status.changed(last_handled_reconcile_at="t1")
+READY_NOW = {"Ready": ("True", "Synced"), "Verified": ("True", "RefsEqual")}
+
+
+def unequal(reason: str, other: str, said: str) -> dict[str, tuple[str, str]]:
+    return {"Ready": ("False", reason), "Verified": ("False", "RefsUnequal"), other: ("True", said)}
 
 
 @pytest.mark.parametrize(
-    ("outcome", "expected", "failures", "phase"),
+    ("outcome", "reason", "expected", "failures"),
     [
-        (Outcome.SYNCED, {"Ready": ("True", "Synced"), "Verified": ("True", "RefsEqual")}, 0, Phase.COMPLETED),
-        (Outcome.UNCHANGED, {"Ready": ("True", "Synced"), "Verified": ("True", "RefsEqual")}, 0, Phase.COMPLETED),
-        (
-            Outcome.PARTIAL,
-            {
-                "Ready": ("False", "RefsRejected"),
-                "Verified": ("False", "RefsUnequal"),
-                "Reconciling": ("True", "ProgressingWithRetry"),
-            },
-            1,
-            Phase.FAILED,
-        ),
-        (
-            Outcome.BLOCKED,
-            {
-                "Ready": ("False", "RefsRejected"),
-                "Verified": ("False", "RefsUnequal"),
-                "Stalled": ("True", "RefsRejected"),
-            },
-            0,
-            Phase.FAILED,
-        ),
+        (Outcome.SYNCED, Reason.SYNCED, READY_NOW, 0),
+        (Outcome.UNCHANGED, Reason.SYNCED, READY_NOW, 0),
+        (Outcome.PARTIAL, Reason.REFS_UNEQUAL, unequal("RefsUnequal", "Reconciling", "ProgressingWithRetry"), 1),
+        (Outcome.PARTIAL, Reason.REFS_REJECTED, unequal("RefsRejected", "Stalled", "RefsRejected"), 0),
+        (Outcome.BLOCKED, Reason.REWRITE_BLOCKED, unequal("RewriteBlocked", "Stalled", "RewriteBlocked"), 0),
     ],
 )
-def test_collected(outcome: Outcome, expected: dict[str, tuple[str, str]], failures: int, phase: Phase) -> None:
+def test_collected(outcome: Outcome, reason: Reason, expected: dict[str, tuple[str, str]], failures: int) -> None:
     mirror = synced()
     running = build.with_status(mirror, status.started(mirror, NOW, "click-aaaaaaaa", REPOSITORY, TARGET, None))
     report = build.task(
-        outcome, Reason.REFS_REJECTED, message="one", unequal=("refs/heads/a+b",), unequal_count=3, created=2, updated=1
+        outcome, reason, message="one", unequal=("refs/heads/a+b",), unequal_count=3, created=2, updated=1
     )
     after = ending.collected(running, run_of(), report, NOW)
     available = {"SourceAvailable": ("True", "Available"), "TargetAvailable": ("True", "Available")}
     assert words(after) == {**expected, **available}
+    phase = Phase.COMPLETED if expected is READY_NOW else Phase.FAILED
     assert (after.failures, after.phase, after.last_sync_time) == (failures, phase, NOW)
     assert after.next_sync_time is not None
     assert (after.next_sync_time - NOW < timedelta(minutes=1)) == (failures > 0)
@@ -226,6 +212,25 @@ def test_collected(outcome: Outcome, expected: dict[str, tuple[str, str]], failu
         verified = after.condition(ConditionType.VERIFIED)
         assert verified is not None
         assert verified.message == "3 refs differ: refs/heads/a+b and 2 more"
+
+
+def test_what_a_run_may_mend_waits_no_longer_than_an_interval() -> None:
+    mirror = build.mirror(status=build.synced_status(failures=9))
+    after = ending.collected(mirror, run_of(), build.task(Outcome.PARTIAL, Reason.REFS_UNEQUAL), NOW)
+    assert after.next_sync_time is not None
+    assert timedelta(minutes=9) < after.next_sync_time - NOW < timedelta(minutes=11)
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_run_that_outlives_a_suspension_has_the_last_word(failing: bool) -> None:
+    mirror, run = build.mirror(status=build.synced_status(), meta={"generation": 2}, suspend=True), run_of(generation=1)
+    if failing:
+        after = ending.failed(mirror, Retry(Reason.TIMED_OUT, "x"), NOW, run, None)
+        assert words(after)["Ready"] == ("False", "TimedOut")
+    else:
+        after = ending.collected(mirror, run, build.task(), NOW)
+        assert words(after)["Ready"] == ("True", "Synced")
+        assert "Reconciling" not in words(after)
 
 
 def test_an_adopted_run_that_went_well_leaves_nothing_unavailable() -> None:
@@ -368,7 +373,7 @@ ASKED = st.none() | st.sampled_from(["t1", "t2"])
 def at_rest(draw: st.DrawFn, mirror: RepositoryMirror, now: datetime) -> MirrorStatus:
     """One of the steps of a mirror without a run."""
     asked = draw(ASKED)
-    match draw(st.sampled_from(["waiting", "started", "started", "equal", "equal", "failed", "unchanged"])):
+    match draw(st.sampled_from(["waiting", "started", "started", "equal", "equal", "failed"])):
         case "waiting":
             return status.waiting_for_slot(mirror, now)
         case "started":
@@ -379,8 +384,6 @@ def at_rest(draw: st.DrawFn, mirror: RepositoryMirror, now: datetime) -> MirrorS
             source = draw(st.sampled_from([ONE, Listing({})]))
             repository = REPOSITORY if fresh else None
             return status.equal(mirror, compare(mirror, source, source), now, asked, repository, TARGET)
-        case "unchanged" if attempted(mirror):
-            return status.unchanged(mirror, asked)
         case _:
             return ending.failed(mirror, draw(ERRORS), now, None, asked)
 

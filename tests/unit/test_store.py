@@ -41,8 +41,8 @@ def test_a_dropped_mirror_has_no_runs() -> None:
     store = Store()
     store.put_mirror(build.mirror())
     assert store.mirror_of_run(build.pod_body()) == "team/click"
-    store.drop_mirror("team/click")
-    store.drop_mirror("team/click")
+    assert store.drop_mirror(build.mirror())
+    assert not store.drop_mirror(build.mirror())
     assert store.mirror_of_run(build.pod_body()) is None
     assert store.mirror_of_run({"metadata": {}}) is None
 
@@ -104,11 +104,11 @@ def test_the_pod_of_a_drained_node_does_not_hide_its_successor() -> None:
     store.put_pod(old)
     run = store.run_of(build.mirror())
     assert run is not None
-    assert (run.pod, run.exit_code) == ("new", 0)
+    assert (run.ended, run.exit_code) == (True, 0)
     store.drop_pod(old)
     run = store.run_of(build.mirror())
     assert run is not None
-    assert run.pod == "new"
+    assert run.exit_code == 0
 
 
 def test_nothing_is_left_of_what_is_gone() -> None:
@@ -120,3 +120,28 @@ def test_nothing_is_left_of_what_is_gone() -> None:
     store.drop_pod(build.pod_body())
     store.drop_pod({"metadata": {"name": "stray"}})
     assert store == Store()
+
+
+def test_the_end_of_the_old_one_told_last_takes_nothing_of_its_namesake() -> None:
+    store = Store()
+    mirror, server, sync = (
+        build.mirror(meta={"uid": "new"}),
+        build.server(meta={"uid": "new"}),
+        build.sync(),
+    )
+    sync = sync.changed(metadata=sync.metadata.changed(uid="new"))
+    store.put_mirror(mirror)
+    store.put_server(server)
+    store.syncs[sync.key] = sync
+    assert not store.drop_mirror(build.mirror())
+    assert not store.drop_server(build.server())
+    assert not store.drop_sync(build.sync())
+    assert store.mirror_of_run(build.job_body(mirror_uid="new")) == "team/click"
+    assert (store.mirrors, store.servers, store.syncs) == (
+        {"team/click": mirror},
+        {"team/default": server},
+        {"team/stars": sync},
+    )
+    assert store.drop_mirror(mirror)
+    assert store.drop_server(server)
+    assert store.drop_sync(sync)

@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from .. import __version__
-from ..api import names, server
+from ..api import names
 from ..api.errors import ClusterRefused, ClusterUnavailable
 
 # For a whole call; the library's own default is 300 s.
@@ -77,9 +78,20 @@ class Cluster:
     async def read_job(self, namespace: str, name: str) -> Body | None:
         return await self._call("GET", _path(_JOBS, namespace, "jobs", name), none_for=(404,))
 
-    async def read_server(self, key: str) -> Body | None:
+    async def read_resource(self, plural: str, key: str) -> Body | None:
         namespace, name = key.split("/")
-        return await self._call("GET", _path(names.API_VERSION, namespace, server.PLURAL, name), none_for=(404,))
+        return await self._call("GET", _path(names.API_VERSION, namespace, plural, name), none_for=(404,))
+
+    async def list_jobs(self, namespace: str) -> list[Body]:
+        return await self._list(_path(_JOBS, namespace, "jobs"), f"{names.COMPONENT}={names.COMPONENT_SYNC}")
+
+    async def list_pods(self, namespace: str, job_uid: str = "") -> list[Body]:
+        of_job = f",batch.kubernetes.io/controller-uid={job_uid}" if job_uid else ""
+        return await self._list(_path("v1", namespace, "pods"), f"{names.COMPONENT}={names.COMPONENT_SYNC}{of_job}")
+
+    async def _list(self, path: str, selector: str) -> list[Body]:
+        found = await self._call("GET", f"{path}?{urlencode({'labelSelector': selector})}") or {}
+        return list(found.get("items", ()))
 
     async def create_secret(self, manifest: Body) -> None:
         """One that exists already is left as it is."""
@@ -148,7 +160,8 @@ class Cluster:
 
 def _path(api_version: str, namespace: str, plural: str, name: str = "") -> str:
     root = "api" if "/" not in api_version else "apis"
-    return f"/{root}/{api_version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+    place = f"namespaces/{namespace}/{plural}" if namespace else plural
+    return f"/{root}/{api_version}/{place}" + (f"/{name}" if name else "")
 
 
 def _place(manifest: Body) -> tuple[str, str]:

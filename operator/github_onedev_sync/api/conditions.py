@@ -71,7 +71,6 @@ class Reason(StrEnum):
     # Verified
     REFS_EQUAL = "RefsEqual"
     REFS_UNEQUAL = "RefsUnequal"
-    NOT_VERIFIED = "NotVerified"
 
     # the end of a resource
     DELETION_FAILED = "DeletionFailed"

@@ -47,7 +47,9 @@ class Mark:
 
 
 def mark_in_description(description: str | None) -> Mark | None:
-    found = _LINE.search(description or "")
+    """The last such line: GitHub's own words come first, and they are a stranger's."""
+    lines = list(_LINE.finditer(description or ""))
+    found = lines[-1] if lines else None
     return Mark(found["host"], int(found["id"]), f"{found['namespace']}/{found['name']}") if found else None
 
 
@@ -57,5 +59,6 @@ def marks_in_refs(names: Iterable[str]) -> list[str]:
 
 def describe(mark: Mark, full_name: str, description: str | None) -> str:
     """The whole description of a mirrored project: GitHub's own words first, then the mark."""
-    words = f"{description.strip()}\n\n" if description and description.strip() else ""
+    said = _LINE.sub("", description or "").strip()
+    words = f"{said}\n\n" if said else ""
     return f"{words}{full_name}\n{mark.line}"

@@ -172,7 +172,7 @@ class RepositoryMirror(View):
     @property
     def requested(self) -> str | None:
         """The token of a request to sync now, if it was not handled yet."""
-        token = self.metadata.annotations.get(names.REQUESTED_AT)
+        token = names.request_token(self.metadata.annotations)
         return token if token and token != self.status.last_handled_reconcile_at else None
 
     @property

@@ -2,11 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 
 GROUP = "github-onedev-sync.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
-FIELD_MANAGER = "github-onedev-sync"
 FINALIZER = f"{GROUP}/finalizer"
 
 # What a person or the webhook writes on a mirror.
@@ -21,6 +21,8 @@ SERVER_UID = f"{GROUP}/server-uid"
 RUN = f"{GROUP}/run"
 GENERATION = f"{GROUP}/generation"
 
+# What status.lastHandledReconcileAt holds, so that a longer token is handled once and not for ever.
+_TOKEN_LIMIT = 1024
 _LABEL_LIMIT = 63
 _JOB_SUFFIX = 8
 
@@ -42,6 +44,12 @@ RESERVED_SEGMENTS = frozenset(
         "wicket",
     )
 )
+
+
+def request_token(annotations: Mapping[str, str]) -> str | None:
+    """The token with which somebody asked for a look now."""
+    token = annotations.get(REQUESTED_AT)
+    return token[:_TOKEN_LIMIT] if token else None
 
 
 def project_path(repository: str) -> str:

@@ -127,6 +127,17 @@ def _task_report(data: dict[str, Any]) -> TaskReport:
     known["reason"] = Reason(known["reason"])
     known["unequal"] = tuple(str(name) for name in known.get("unequal", ()))
     for name, default in _DEFAULTS.items():
-        if name in known and isinstance(default, (int, float, str)) and not isinstance(known[name], (int, float, str)):
-            raise TypeError(name)
+        if name in known and isinstance(default, (int, float, str)):
+            known[name] = _checked(known[name], default)
     return TaskReport(**known)
+
+
+def _checked(value: Any, default: float | str) -> Any:
+    """`value` where it is of its default's kind: text, or a finite number that is not below zero."""
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise TypeError(value)
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**63:
+        raise TypeError(value)
+    return type(default)(value)

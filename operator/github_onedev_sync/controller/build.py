@@ -55,6 +55,16 @@ def build_engine(
     )
 
 
+async def prime(engine: Engine, namespaces: tuple[str, ...]) -> None:
+    """Tells the engine of the runs that live, pods first, before it decides anything: slots are counted from them, and
+    a Job that is seen before its pod would look as if it had ended without a report."""
+    for namespace in namespaces or ("",):
+        for pod in await engine.mirrors.cluster.list_pods(namespace):
+            engine.store.put_pod(pod)
+        for job in await engine.mirrors.cluster.list_jobs(namespace):
+            engine.store.put_job(job)
+
+
 def gauges(engine: Engine) -> Gauges:
     return Gauges(
         queue_depth=lambda: len(engine.queue),

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 DURATION = 15
 RENEW = 5.0
 _RETRY = 2.0
+_ANSWER = 3.0
 
 
 class Leases(Protocol):
@@ -72,21 +73,24 @@ class Leader:
             event(log, "lease not released", level=logging.WARNING, message=str(error))
 
     async def _try(self) -> bool:
+        began = self.clock.monotonic()
         try:
-            lease = await self.leases.read_lease(self.namespace, self.name)
-            if lease is None:
-                written = await self.leases.create_lease(self._manifest({}, self.identity))
-            elif self._observer.may_take(lease, self.clock.monotonic()):
-                written = await self.leases.replace_lease(self._manifest(lease, self.identity))
-            else:
-                return False
-        except ClusterUnavailable as error:
-            event(log, "lease not renewed", level=logging.WARNING, message=str(error))
+            # An answer that comes after the lease has run out must not count as a renewal.
+            async with asyncio.timeout(_ANSWER):
+                lease = await self.leases.read_lease(self.namespace, self.name)
+                if lease is None:
+                    written = await self.leases.create_lease(self._manifest({}, self.identity))
+                elif self._observer.may_take(lease, self.clock.monotonic()):
+                    written = await self.leases.replace_lease(self._manifest(lease, self.identity))
+                else:
+                    return False
+        except (ClusterUnavailable, TimeoutError) as error:
+            event(log, "lease not renewed", level=logging.WARNING, message=str(error) or "no answer in time")
             return False
         if written is None:
             return False
         self._observer.may_take(written, self.clock.monotonic())
-        self._renewed = self.clock.monotonic()
+        self._renewed = began
         return True
 
     def _manifest(self, lease: Body, holder: str) -> dict[str, Any]:

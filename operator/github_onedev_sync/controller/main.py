@@ -18,7 +18,7 @@ from ..api.errors import ClusterRefused, ClusterUnavailable
 from ..engine.engine import Engine
 from ..observability import logs
 from ..observability.health import HealthServer
-from .build import build_engine, gauges
+from .build import build_engine, gauges, prime
 from .connections import Connections
 from .handlers import register
 from .kopf_settings import configure
@@ -27,13 +27,13 @@ from .settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_LOST_LEASE, EXIT_SETTINGS, EXIT_CLUSTER = 0, 1, 2, 3
+EXIT_OK, EXIT_LOST_LEASE, EXIT_SETTINGS, EXIT_CLUSTER, EXIT_BUG = 0, 1, 2, 3, 4
 # Longer without one finished reconcile while keys are due, and the process counts as stuck.
 _STUCK = 300.0
 
 
 def main() -> int:
-    """Exit codes: 0 asked to stop, 1 lease lost, 2 wrong settings, 3 the cluster lacks or refuses something."""
+    """Exit codes: 0 asked to stop, 1 lease lost, 2 wrong settings, 3 cluster lacks or refuses something, 4 a bug."""
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
@@ -53,7 +53,9 @@ async def _run(settings: Settings) -> int:
         cluster = await Cluster.connect()
         stack.push_async_callback(cluster.close)
         await _check_crds(cluster)
-        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        # No cookie of one account may meet another's requests.
+        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+        await stack.enter_async_context(session)
         connections = Connections(cluster, clock)
         stack.push_async_callback(connections.close)
         engine = build_engine(settings, clock, cluster, connections, session)
@@ -108,9 +110,12 @@ async def _operate(
     register(registry, engine)
     working: list[asyncio.Task[None]] = []
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, backoff=5)
     async def start(**_: object) -> None:
-        working.append(asyncio.create_task(engine.run(), name="engine"))
+        await prime(engine, settings.watch_namespaces)
+        task = asyncio.create_task(engine.run(), name="engine")
+        task.add_done_callback(lambda _: stop.set())
+        working.append(task)
 
     @kopf.on.cleanup(registry=registry)
     async def end(**_: object) -> None:
@@ -131,8 +136,11 @@ async def _operate(
             ready_flag=ready,
         )
     finally:
-        lost = holding.done() and not holding.cancelled()
+        lost = holding.done()
         holding.cancel()
+    if any(not task.cancelled() for task in working):
+        log.error("the engine ended by itself", exc_info=working[0].exception())
+        return EXIT_BUG
     return EXIT_LOST_LEASE if lost else EXIT_OK
 
 

@@ -4,8 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from ..decide.job import WorkerSettings
+
+T = TypeVar("T")
 
 
 class SettingsError(Exception):
@@ -33,11 +36,13 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         image=_required(env, "WORKER_IMAGE", "the image of worker pods"),
         image_pull_policy=env.get("WORKER_IMAGE_PULL_POLICY") or "IfNotPresent",
         service_account=env.get("WORKER_SERVICE_ACCOUNT") or "default",
-        resources=_json_object(env, "WORKER_RESOURCES"),
+        resources=_json(env, "WORKER_RESOURCES", {}),
         scratch_size_limit=env.get("WORKER_SCRATCH_SIZE_LIMIT") or "10Gi",
         image_pull_secrets=_list(env, "WORKER_IMAGE_PULL_SECRETS"),
         start_limit=timedelta(seconds=_positive(env, "WORKER_START_LIMIT_SECONDS", 120)),
-        log_format=env.get("LOG_FORMAT") or "json",
+        environment=_json(env, "WORKER_ENV", ()),
+        node_selector=_json(env, "WORKER_NODE_SELECTOR", {}),
+        tolerations=_json(env, "WORKER_TOLERATIONS", ()),
     )
     return Settings(
         namespace=_required(env, "POD_NAMESPACE", "the namespace of the Lease"),
@@ -69,11 +74,18 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _json_object(env: Mapping[str, str], name: str) -> Mapping[str, object]:
+def _json(env: Mapping[str, str], name: str, default: T) -> T:
+    """A JSON object where the default is one, a tuple of them where the default is a tuple."""
+    text = env.get(name)
+    if not text:
+        return default
     try:
-        value = json.loads(env.get(name) or "{}")
+        value: Any = json.loads(text)
     except json.JSONDecodeError as error:
         raise SettingsError(f"the environment variable {name} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise SettingsError(f"the environment variable {name} must be a JSON object")
+    value = tuple(value) if isinstance(value, list) else value
+    objects = not isinstance(value, tuple) or all(isinstance(item, dict) for item in value)
+    if not isinstance(value, type(default)) or not objects:
+        kind = "list of objects" if isinstance(default, tuple) else "object"
+        raise SettingsError(f"the environment variable {name} must be a JSON {kind}")
     return value

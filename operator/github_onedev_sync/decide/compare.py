@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from ..api import refs
+from ..api.conditions import ConditionType, Reason
 from ..api.mirror import RepositoryMirror
 from ..api.refs import BRANCHES, TAGS, Difference, Listing, RefFilter
-from .step import approves_something_new
+from .step import approves_something_new, attempted
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ def compare(mirror: RepositoryMirror, source: Listing, target: Listing) -> Compa
     )
 
 
-def needs_run(mirror: RepositoryMirror, comparison: Comparison) -> bool:
-    """Differences that the last run reported, without a failure since, wait until something else changes."""
-    status = mirror.status
-    if comparison.equal:
+# What a run told, and no further run changes by itself.
+_FINAL = frozenset((Reason.REWRITE_BLOCKED, Reason.MASS_DISAPPEARANCE, Reason.REFS_REJECTED))
+
+
+def waits_for_a_person(mirror: RepositoryMirror, comparison: Comparison) -> bool:
+    """Whether the differences are just those that the last run could do nothing about, and nobody has approved them."""
+    ready, seen = mirror.status.condition(ConditionType.READY), mirror.status.refs
+    if not attempted(mirror) or ready is None or ready.reason not in _FINAL or seen is None:
         return False
-    if status.refs is None or status.failures or comparison.head_differs or not status.refs.unequal_digest:
-        return True
-    left = refs.digest_differences(comparison.differences)
-    return left != status.refs.unequal_digest or approves_something_new(mirror)
+    waiting = {difference.name for difference in comparison.differences}
+    # HEAD cannot follow a branch that waits itself.
+    head_alone_differs = comparison.head_differs and comparison.source.head not in waiting
+    if head_alone_differs or approves_something_new(mirror):
+        return False
+    return bool(waiting) and seen.unequal_digest == refs.digest_differences(comparison.differences)

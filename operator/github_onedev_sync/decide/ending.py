@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..api.conditions import SOURCE_REASONS, TARGET_REASONS, ConditionType, Reason
-from ..api.errors import Stalled, SyncError, Waiting
+from ..api.errors import Retry, Stalled, SyncError, Waiting
 from ..api.mirror import HistoryEntry, MirrorStatus, RefsStatus, RepositoryMirror, RunStatus
 from ..api.report import Outcome, TaskReport
 from .conditions import Conditions
 from .run import Run
 from .schedule import next_attempt, next_interval, next_stalled
 from .status import conditions_of, equal_message, finish, say_available, say_ready
+from .step import attempted
 
 HISTORY_LIMIT = 10
 
@@ -25,7 +26,7 @@ def collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: datet
 
 def _outdated(mirror: RepositoryMirror, run: Run, after: MirrorStatus, now: datetime) -> MirrorStatus:
     """What a run brought counts; where the spec changed meanwhile, its verdict does not, and the next look is due."""
-    if run.generation in ("", str(mirror.metadata.generation)):
+    if mirror.spec.suspend or run.generation in ("", str(mirror.metadata.generation)):
         return after
     message = f"Job {run.job} ended; the spec changed meanwhile and is looked at next"
     verdict = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
@@ -52,11 +53,12 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
     else:
         conditions.set(ConditionType.READY, False, report.reason, report.message)
         conditions.set(ConditionType.VERIFIED, False, Reason.REFS_UNEQUAL, _unequal_message(report))
-    if report.outcome is Outcome.BLOCKED:
-        conditions.set(ConditionType.STALLED, True, report.reason, report.message)
-    if report.outcome is Outcome.PARTIAL:
-        failures = mirror.status.failures + 1
-        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, report.message)
+        if report.outcome is Outcome.BLOCKED or report.reason is Reason.REFS_REJECTED:
+            # The rest goes on being mirrored; these refs wait for a person.
+            conditions.set(ConditionType.STALLED, True, report.reason, report.message)
+        else:
+            failures = mirror.status.failures + 1
+            conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, report.message)
     return finish(
         mirror.status,
         conditions,
@@ -80,9 +82,8 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
 def _after_report(mirror: RepositoryMirror, failures: int, now: datetime) -> datetime:
     if mirror.status.target is None:
         return now  # Adopted after a crash, before source and target were written down: a look tells them.
-    if failures:
-        return next_attempt(mirror.metadata.uid, failures, now)
-    return next_interval(mirror.metadata.uid, mirror.spec.interval, now)
+    routine = next_interval(mirror.metadata.uid, mirror.spec.interval, now)
+    return min(routine, next_attempt(mirror.metadata.uid, failures, now)) if failures else routine
 
 
 def _unequal_message(report: TaskReport) -> str:
@@ -92,26 +93,40 @@ def _unequal_message(report: TaskReport) -> str:
     )
 
 
+def says_so_already(mirror: RepositoryMirror, error: SyncError) -> bool:
+    """Whether the same wait, or the same thing for a person to mend, was found again: nothing new to write."""
+    ready = mirror.status.condition(ConditionType.READY)
+    if isinstance(error, Retry) or not attempted(mirror) or ready is None:
+        return False
+    return (ready.status, ready.reason, ready.message) == ("False", error.reason, error.message)
+
+
+def due_after(mirror: RepositoryMirror, error: SyncError, failures: int, now: datetime) -> datetime:
+    """When a failed mirror is looked at again, by the policy of `error`."""
+    if isinstance(error, Stalled):
+        return next_stalled(mirror.metadata.uid, mirror.spec.interval, now)
+    if isinstance(error, Waiting):
+        return now + error.after
+    return next_attempt(mirror.metadata.uid, failures, now)
+
+
 def failed(
     mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
 ) -> MirrorStatus:
     """A look or a run failed. The policy of `error` says what comes next."""
-    status, uid = mirror.status, mirror.metadata.uid
+    status = mirror.status
     conditions = conditions_of(mirror, now).set(ConditionType.READY, False, error.reason, error.message)
     if error.reason in SOURCE_REASONS:
         conditions.set(ConditionType.SOURCE_AVAILABLE, False, error.reason, error.message)
     if error.reason in TARGET_REASONS:
         conditions.set(ConditionType.TARGET_AVAILABLE, False, error.reason, error.message)
-    failures, observed = status.failures + 1, status.observed_generation
+    failures = status.failures + (not isinstance(error, Waiting))
+    observed = status.observed_generation
     if isinstance(error, Stalled):
         conditions.set(ConditionType.STALLED, True, error.reason, error.message)
-        due, observed = next_stalled(uid, mirror.spec.interval, now), mirror.metadata.generation
+        observed = mirror.metadata.generation
     else:
         conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
-        if isinstance(error, Waiting):
-            due, failures = now + error.after, status.failures
-        else:
-            due = next_attempt(uid, failures, now)
     fields: dict[str, object] = {}
     if run is not None:
         fields = _ending(mirror, run, now, Outcome.FAILED, error.reason, error.message)
@@ -123,7 +138,7 @@ def failed(
         observed_generation=observed,
         failures=failures,
         last_attempt_time=now,
-        next_sync_time=due,
+        next_sync_time=due_after(mirror, error, failures, now),
         last_handled_reconcile_at=asked or status.last_handled_reconcile_at,
         **fields,
     )

@@ -10,6 +10,7 @@ from ..api.assignment import Assignment
 from ..api.mirror import KIND, RepositoryMirror
 from ..api.report import PERMANENT
 from ..api.server import OneDevServer
+from .run import CONTAINER
 
 # The worker ends by itself this long before the Job's deadline, so that it can still say what it did.
 GRACE = timedelta(seconds=10)
@@ -19,7 +20,8 @@ _SECRET_MODE = 0o440
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What the chart says of worker pods. `resources` is a container's, `scratch_size_limit` a Kubernetes quantity.
+    """What the chart says of worker pods. `resources` is a container's, `scratch_size_limit` a Kubernetes quantity,
+    `environment`, `node_selector` and `tolerations` are a pod's as Kubernetes writes them.
 
     `start_limit`: how long an image that can't be pulled, and the like, may go on before the run is given up.
     """
@@ -32,7 +34,9 @@ class WorkerSettings:
     image_pull_secrets: tuple[str, ...] = ()
     keep_finished: timedelta = timedelta(hours=1)
     start_limit: timedelta = timedelta(minutes=2)
-    log_format: str = "json"
+    environment: tuple[Mapping[str, Any], ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
 
 
 def worker_timeout(timeout: timedelta) -> float:
@@ -43,7 +47,8 @@ def worker_timeout(timeout: timedelta) -> float:
 def build_job(
     mirror: RepositoryMirror, server: OneDevServer, work: Assignment, settings: WorkerSettings, token_secret: str | None
 ) -> dict[str, Any]:
-    """`token_secret` names the Secret with a token minted for this run, where the user's Secret holds a GitHub App."""
+    """`token_secret` names the Secret with the source's token: the user's, or for a GitHub App one made for this run;
+    None where the source is read anonymously."""
     labels = {
         "app.kubernetes.io/name": "github-onedev-sync",
         "app.kubernetes.io/component": "worker",
@@ -74,7 +79,7 @@ def build_job(
                     {
                         "action": "FailJob",
                         "onExitCodes": {
-                            "containerName": "worker",
+                            "containerName": CONTAINER,
                             "operator": "In",
                             "values": sorted(int(code) for code in PERMANENT),
                         },
@@ -110,7 +115,7 @@ def _pod(
         {"name": "target-credentials", "mountPath": assignment.TARGET_CREDENTIALS, "readOnly": True},
     ]
     if source is not None:
-        volumes.append(_credentials("source-credentials", token_secret or source.name, source.name))
+        volumes.append(_credentials("source-credentials", token_secret, source.name))
         mounts.append({"name": "source-credentials", "mountPath": assignment.SOURCE_CREDENTIALS, "readOnly": True})
     return {
         "restartPolicy": "Never",
@@ -119,6 +124,8 @@ def _pod(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": int(GRACE.total_seconds()),
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+        "nodeSelector": dict(settings.node_selector),
+        "tolerations": list(settings.tolerations),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -129,13 +136,13 @@ def _pod(
         "volumes": volumes,
         "containers": [
             {
-                "name": "worker",
+                "name": CONTAINER,
                 "image": settings.image,
                 "imagePullPolicy": settings.image_pull_policy,
                 "args": ["worker"],
                 "env": [
                     {"name": assignment.ENVIRONMENT_VARIABLE, "value": work.to_json()},
-                    {"name": "LOG_FORMAT", "value": settings.log_format},
+                    *settings.environment,
                 ],
                 "workingDir": assignment.WORK_DIRECTORY,
                 "resources": dict(settings.resources),
@@ -151,18 +158,12 @@ def _pod(
     }
 
 
-def _credentials(volume: str, token_secret: str, ca_secret: str) -> dict[str, Any]:
+def _credentials(volume: str, token_secret: str | None, ca_secret: str) -> dict[str, Any]:
     """Only the keys that the worker needs: an App's private key never reaches a pod."""
-    return {
-        "name": volume,
-        "projected": {
-            "defaultMode": _SECRET_MODE,
-            "sources": [
-                {"secret": {"name": token_secret, "items": [{"key": "token", "path": "token"}]}},
-                {"secret": {"name": ca_secret, "items": [{"key": "ca.crt", "path": "ca.crt"}], "optional": True}},
-            ],
-        },
-    }
+    sources = [{"secret": {"name": ca_secret, "items": [{"key": "ca.crt", "path": "ca.crt"}], "optional": True}}]
+    if token_secret is not None:
+        sources.append({"secret": {"name": token_secret, "items": [{"key": "token", "path": "token"}]}})
+    return {"name": volume, "projected": {"defaultMode": _SECRET_MODE, "sources": sources}}
 
 
 def build_token_secret(job: Mapping[str, Any], token: str) -> dict[str, Any]:

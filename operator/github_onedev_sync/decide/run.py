@@ -46,6 +46,10 @@ _CANNOT_START = frozenset(
 )
 
 
+CONTAINER = "worker"
+_PATIENCE = 5
+
+
 @dataclass(frozen=True)
 class Run:
     """`ended` is told by the pod, some 2 s before the Job tells it, or by the Job where the pod is gone. A pod that its
@@ -69,9 +73,19 @@ class Run:
     pod_reason: str = ""
     pod_message: str = ""
     job_reason: str = ""
+    uid: str = ""
+    started: bool = False
     waiting: str = ""
     cannot_start: bool = False
-    pod: str = ""
+
+    def start_limit(self, limit: timedelta) -> timedelta:
+        """How long the container may take to start: `limit` where the kubelet says that it cannot, else longer, for
+        an image may be large and a node may have to be found."""
+        return limit if self.cannot_start else limit * _PATIENCE
+
+    @property
+    def no_start(self) -> str:
+        return self.waiting or f"nothing tells why. See kubectl describe -n {self.namespace} job/{self.job}"
 
     @property
     def log_command(self) -> str:
@@ -83,7 +97,9 @@ def read_run(job: Body, pod: Body | None) -> Run:
     verdict = _true_conditions(status)
     failed = verdict.get("Failed") or verdict.get("FailureTarget")
     pod_status = (pod or {}).get("status") or {}
-    container: Body = next(iter(pod_status.get("containerStatuses") or ()), {})
+    statuses: list[Body] = pod_status.get("containerStatuses") or []
+    # Others may have put a sidecar beside it.
+    container = next((status for status in statuses if status.get("name") == CONTAINER), {})
     state = container.get("state") or {}
     terminated, waiting = state.get("terminated"), state.get("waiting") or {}
     pod_ended = terminated is not None or pod_status.get("phase") in ("Succeeded", "Failed")
@@ -91,6 +107,8 @@ def read_run(job: Body, pod: Body | None) -> Run:
     blocked = waiting.get("reason") if waiting.get("reason") in _CANNOT_START else ""
     return Run(
         job=metadata["name"],
+        uid=metadata.get("uid", ""),
+        started=state.get("running") is not None or pod_ended,
         namespace=metadata["namespace"],
         run=(metadata.get("labels") or {}).get(names.RUN, ""),
         started_at=datetime.fromisoformat(metadata["creationTimestamp"]),
@@ -105,7 +123,6 @@ def read_run(job: Body, pod: Body | None) -> Run:
         job_reason=(failed or {}).get("reason") or "",
         waiting=f"{blocked}: {waiting.get('message') or 'no message'}" if blocked else _unscheduled(pod_status),
         cannot_start=bool(blocked),
-        pod=((pod or {}).get("metadata") or {}).get("name", ""),
     )
 
 

@@ -41,8 +41,15 @@ def unavailable(server: OneDevServer, error: SyncError, now: datetime) -> Server
     return _with(server, conditions)
 
 
+def suspended_before_first(server: OneDevServer, now: datetime) -> ServerStatus:
+    conditions = Conditions((), server.metadata.generation, now).set(
+        ConditionType.READY, None, Reason.SUSPENDED, "Not looked at yet: its spec.suspend is true"
+    )
+    return server.status.changed(conditions=conditions.build())
+
+
 def _with(server: OneDevServer, conditions: Conditions, **fields: object) -> ServerStatus:
-    asked = server.metadata.annotations.get(names.REQUESTED_AT)
+    asked = names.request_token(server.metadata.annotations)
     return server.status.changed(
         conditions=conditions.build(),
         observed_generation=server.metadata.generation,

@@ -39,9 +39,10 @@ def finish(status: MirrorStatus, conditions: Conditions, **fields: object) -> Mi
     return status.changed(conditions=built, phase=phase_of(built, running), **fields)
 
 
-def suspended_before_first(mirror: RepositoryMirror, now: datetime) -> MirrorStatus:
+def suspended_before_first(mirror: RepositoryMirror, now: datetime, whose: str = "its") -> MirrorStatus:
+    """`whose` spec says so."""
     conditions = conditions_of(mirror, now).set(
-        ConditionType.READY, None, Reason.SUSPENDED, "Not looked at yet: spec.suspend is true"
+        ConditionType.READY, None, Reason.SUSPENDED, f"Not looked at yet: {whose} spec.suspend is true"
     )
     return finish(mirror.status, conditions)
 
@@ -162,11 +163,6 @@ def equal(
         next_sync_time=next_interval(mirror.metadata.uid, mirror.spec.interval, now),
         last_handled_reconcile_at=asked or status.last_handled_reconcile_at,
     )
-
-
-def unchanged(mirror: RepositoryMirror, asked: str | None) -> MirrorStatus:
-    """A look found what the last run already told; only a request needs an answer."""
-    return mirror.status.changed(last_handled_reconcile_at=asked) if asked else mirror.status
 
 
 def equal_message(count: int, digest: str) -> str:

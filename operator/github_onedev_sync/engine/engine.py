@@ -65,13 +65,9 @@ class Engine:
                 self.queue.add(f"{MIRROR}:{waiting}", priority=priority)
 
     def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler:
-        match kind:
-            case "mirror":
-                return self.mirrors
-            case "server":
-                return self.servers
-            case _:
-                return self.syncs
+        if kind == MIRROR:
+            return self.mirrors
+        return self.servers if kind == SERVER else self.syncs
 
     async def _reconcile(self, kind: str, key: str) -> datetime | None:
         """One reconcile; no failure of it may end the process."""
@@ -118,9 +114,10 @@ class Engine:
             self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.ASKED if asked else first)
 
     def mirror_gone(self, mirror: RepositoryMirror) -> None:
-        self.store.drop_mirror(mirror.key)
-        self.slots.leave(mirror.key)
         self.remover.forget(mirror.metadata.uid)
+        if not self.store.drop_mirror(mirror):
+            return
+        self.slots.leave(mirror.key)
         self.queue.add(f"{MIRROR}:{mirror.key}")
         self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
 
@@ -133,8 +130,9 @@ class Engine:
             self._wake_mirrors(server.key)
 
     def server_gone(self, server: OneDevServer) -> None:
-        self.store.servers.pop(server.key, None)
-        self._wake_mirrors(server.key)
+        if self.store.drop_server(server):
+            self.queue.add(f"{SERVER}:{server.key}")
+            self._wake_mirrors(server.key)
 
     def _wake_mirrors(self, server_key: str) -> None:
         """Those that wait for their server, or shall learn that it is gone, look again."""
@@ -146,7 +144,7 @@ class Engine:
         self.queue.add(f"{SYNC}:{sync.key}")
 
     def sync_gone(self, sync: StarredReposSync) -> None:
-        self.store.syncs.pop(sync.key, None)
+        self.store.drop_sync(sync)
 
     def job_seen(self, job: Body, gone: bool) -> None:
         (self.store.drop_job if gone else self.store.put_job)(job)

@@ -22,6 +22,15 @@ class NoSlot(Exception):
     """All slots are taken."""
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A run that has begun: its Job, its correlation id, and where it writes."""
+
+    job: str
+    run: str
+    target: TargetStatus
+
+
 @dataclass
 class Launcher:
     clock: Clock
@@ -38,7 +47,7 @@ class Launcher:
             return False
         return True
 
-    async def launch(self, mirror: RepositoryMirror, sight: Sight) -> tuple[str, TargetStatus]:
+    async def launch(self, mirror: RepositoryMirror, sight: Sight) -> Launched:
         """Makes the project where it is missing and starts the run; raises NoSlot and SyncError."""
         if not self.slots.reserve(mirror, sight.server):
             raise NoSlot
@@ -47,14 +56,16 @@ class Launcher:
             work = self._assignment(mirror, sight, project)
             minted = bool(sight.token) and sight.source.api.mints_tokens
             name = names.job_name(mirror.metadata.name, work.run)
-            manifest = build_job(mirror, sight.server, work, self.worker, name if minted else None)
+            source = mirror.spec.source.secret_ref.name if mirror.spec.source.secret_ref else None
+            token_secret = None if sight.source.api.anonymous else name if minted else source
+            manifest = build_job(mirror, sight.server, work, self.worker, token_secret)
             job = await self.cluster.create_job(manifest)
             self.store.put_job(job)
             if minted and sight.token is not None:
                 await self.cluster.create_secret(build_token_secret(job, sight.token))
         finally:
             self.slots.release(mirror)
-        return name, sight.target_status(project)
+        return Launched(name, work.run, sight.target_status(project))
 
     async def provision(self, mirror: RepositoryMirror, sight: Sight) -> TargetProject:
         """The mirror's project, made or marked anew where that is needed."""

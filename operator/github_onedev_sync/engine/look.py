@@ -1,6 +1,6 @@
 """Observing a mirror: all the I/O of one look at source and target, with nothing changed on either side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..api import names
 from ..api.conditions import ConditionType, Reason
@@ -9,7 +9,7 @@ from ..api.identity import Mark, marks_in_refs
 from ..api.mirror import EngineChoice, RepositoryMirror, SourceStatus, TargetStatus
 from ..api.observed import SourceRepository, TargetProject
 from ..api.refs import Listing
-from ..api.server import OneDevServer
+from ..api.server import PLURAL, OneDevServer
 from ..decide.compare import Comparison, compare
 from ..decide.ownership import check_identity, check_ownership
 from ..decide.server import RECHECK
@@ -21,7 +21,7 @@ from .store import Store
 class Sight:
     """What a look saw. `fresh` tells whether `repository` is GitHub's word of now or what status remembers of it.
 
-    `project` is None where there is none yet.
+    `project` is None where there is none yet, and `marked` whether our mark is among its refs.
     """
 
     server: OneDevServer
@@ -29,11 +29,17 @@ class Sight:
     target: TargetConnection
     repository: SourceRepository
     fresh: bool
-    token: str | None
+    token: str | None = field(repr=False)
     mark: Mark
     path: str
     project: TargetProject | None
+    marked: bool
     comparison: Comparison
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is no ref to move, the mark's own included: an empty project has nothing to hang it on yet."""
+        return not self.comparison.differences and (self.marked or not self.comparison.source.refs)
 
     def target_status(self, project: TargetProject) -> TargetStatus:
         return TargetStatus(
@@ -67,8 +73,9 @@ class Looker:
         mark = Mark.of(mirror.spec.source.api_url, repository.id, mirror.key)
         path = target_path(mirror, server)
         project, ours = await self._project(mirror, server, target, mark, path)
+        marked = mark.ref in ours.refs
         seen = compare(mirror, theirs, ours)
-        return Sight(server, source, target, repository, fresh, token, mark, path, project, seen)
+        return Sight(server, source, target, repository, fresh, token, mark, path, project, marked, seen)
 
     async def _repository(self, mirror: RepositoryMirror, source: SourceConnection) -> SourceRepository:
         """GitHub's word on the repository, with its identity checked."""
@@ -107,13 +114,15 @@ class Looker:
 async def find_server(store: Store, cluster: Cluster, key: str) -> OneDevServer | None:
     """At start a mirror may be seen before its server: one that no watch has told of yet is asked for."""
     known = store.servers.get(key)
-    body = await cluster.read_server(key) if known is None else None
+    body = await cluster.read_resource(PLURAL, key) if known is None else None
     return known if body is None else OneDevServer.read(body)
 
 
 def is_unchecked(server: OneDevServer | None) -> bool:
     """Declared a moment ago: no reason to warn anybody, the server's first check wakes its mirrors."""
-    return server is not None and not server.spec.suspend and not server.status.conditions
+    if server is None or server.spec.suspend:
+        return False
+    return not server.status.conditions or server.status.has_reason(ConditionType.READY, Reason.SUSPENDED)
 
 
 def usable_server(mirror: RepositoryMirror, server: OneDevServer | None) -> OneDevServer:
@@ -125,8 +134,6 @@ def usable_server(mirror: RepositoryMirror, server: OneDevServer | None) -> OneD
             f'There is no OneDevServer "{name}" in namespace {mirror.metadata.namespace}. '
             "Create it, or change spec.target.serverRef.name",
         )
-    if server.spec.suspend:
-        raise Waiting(Reason.SERVER_NOT_READY, f'OneDevServer "{name}" is suspended', RECHECK)
     ready = server.status.condition(ConditionType.READY)
     if ready is None or ready.status != "True":
         why = ready.message if ready else "it has not been checked yet"

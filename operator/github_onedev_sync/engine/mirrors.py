@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..api.conditions import Reason
-from ..api.errors import Retry, SyncError
+from ..api.errors import ClusterRefused, Retry, SyncError
 from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
 from ..api.refs import BRANCHES
 from ..api.report import Outcome
 from ..decide import ending
 from ..decide import status as say
-from ..decide.compare import needs_run
+from ..decide.compare import waits_for_a_person
 from ..decide.run import Run, result
 from ..decide.schedule import after_restart, next_interval
+from ..decide.server import RECHECK
 from ..decide.step import Collect, Discard, Follow, Look, Lost, Rest, SayNothingYet, Step, attempted, next_step
 from ..observability.logs import event
 from ..observability.metrics import Metrics
@@ -47,13 +48,16 @@ class MirrorReconciler:
     recorder: Recorder
     metrics: Metrics
     _due: dict[str, datetime | None] = field(default_factory=dict)
+    _confirmed: dict[str, datetime] = field(default_factory=dict)
+    _alive: dict[str, datetime] = field(default_factory=dict)
 
     async def reconcile(self, key: str) -> datetime | None:
         """Does the step that is due; returns when to come back, or None to wait for a change."""
         mirror = self.store.mirrors.get(key)
         with self.launcher.slots.turn(key):
             if mirror is None:
-                self._due.pop(key, None)
+                for kept in (self._due, self._confirmed, self._alive):
+                    kept.pop(key, None)
                 return None
             if mirror.metadata.deletion_timestamp is not None:
                 return await self._remove(mirror)
@@ -62,8 +66,19 @@ class MirrorReconciler:
             try:
                 return await self._take(mirror, step, now)
             except TooLate:
-                self._due[key] = now
-                return now + _TOO_LATE
+                return await self._catch_up(mirror, now)
+
+    async def _catch_up(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
+        """Watches can miss an end: after a gap they list what is there, and do not tell what is not."""
+        body = await self.cluster.read_resource(PLURAL, mirror.key)
+        if body is None or body["metadata"]["uid"] != mirror.metadata.uid:
+            self.store.drop_mirror(mirror)
+            self._due.pop(mirror.key, None)
+        if body is None:
+            return None
+        self.store.put_mirror(RepositoryMirror.read(body))
+        self._due[mirror.key] = now
+        return now + _TOO_LATE
 
     async def _remove(self, mirror: RepositoryMirror) -> datetime | None:
         """A run that goes on must not write into a project that is being removed."""
@@ -102,6 +117,8 @@ class MirrorReconciler:
 
     async def _look(self, mirror: RepositoryMirror, asked: str | None, now: datetime) -> datetime | None:
         server = await find_server(self.store, self.cluster, server_of(mirror))
+        if server is not None and server.spec.suspend:
+            return await self._rest_with_server(mirror, now)
         if is_unchecked(server):
             return now + _FOLLOW
         priority = _priority(mirror, asked)
@@ -112,27 +129,48 @@ class MirrorReconciler:
             sight = await self.looker.look(mirror, server, thorough)
             if not sight.fresh and not sight.comparison.equal:
                 sight = await self.looker.look(mirror, server, thorough=True)
-            if self._settled(mirror, sight):
-                return await self._write(mirror, say.unchanged(mirror, asked), self._next(mirror, now))
-            if not sight.comparison.differences:
+            if asked is None and waits_for_a_person(mirror, sight.comparison):
+                return self._next(mirror, now)
+            if sight.settled:
                 return await self._equal(mirror, sight, asked, now)
-            job, target = await self.launcher.launch(mirror, sight)
+            return await self._launch(mirror, sight, asked, priority, now)
         except NoSlot:
             return await self._wait_for_slot(mirror, priority, now)
         except SyncError as error:
             return await self._failed(mirror, error, now, None, asked)
-        event(log, "reconcile", mirror=mirror.key, decision="StartJob", reason=asked or priority.name.lower(), job=job)
-        after = say.started(mirror, now, job, sight.repository, target, asked)
-        return await self._write(mirror, after, now + mirror.spec.timeout + _FOLLOW)
 
-    def _settled(self, mirror: RepositoryMirror, sight: Sight) -> bool:
-        """Something differs, but only what the last run already told and nothing can be done about."""
-        known = attempted(mirror) and sight.project is not None
-        return known and bool(sight.comparison.differences) and not needs_run(mirror, sight.comparison)
+    async def _rest_with_server(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
+        """A pause of the whole server is a planned one: what its mirrors say stays."""
+        if mirror.status.conditions:
+            return now + RECHECK
+        return await self._write(mirror, say.suspended_before_first(mirror, now, "its OneDevServer's"), now + RECHECK)
+
+    async def _launch(
+        self, mirror: RepositoryMirror, sight: Sight, asked: str | None, priority: Priority, now: datetime
+    ) -> datetime | None:
+        body = await self.cluster.read_resource(PLURAL, mirror.key)
+        if body is None or body["metadata"]["uid"] != mirror.metadata.uid:
+            raise TooLate
+        try:
+            started = await self.launcher.launch(mirror, sight)
+        except ClusterRefused as error:
+            raise Retry(Reason.POD_NOT_STARTED, f"The cluster refused the run: {error}") from error
+        event(
+            log,
+            "reconcile",
+            mirror=mirror.key,
+            run=started.run,
+            reason=asked or priority.name.lower(),
+            decision="StartJob",
+            job=started.job,
+            slots=self.launcher.slots.shown,
+        )
+        after = say.started(mirror, now, started.job, sight.repository, started.target, asked)
+        return await self._write(mirror, after, now + _FOLLOW)
 
     async def _equal(self, mirror: RepositoryMirror, sight: Sight, asked: str | None, now: datetime) -> datetime | None:
         """No ref to move: at most a project to make for an empty repository, or OneDev's HEAD to set."""
-        project = sight.project or await self.launcher.provision(mirror, sight)
+        project = await self.launcher.provision(mirror, sight)
         if sight.comparison.head_differs and sight.comparison.source.head is not None:
             await sight.target.api.set_default_branch(project, sight.comparison.source.head.removeprefix(BRANCHES))
         repository = sight.repository if sight.fresh else None
@@ -150,16 +188,40 @@ class MirrorReconciler:
         return due
 
     async def _follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
-        limit = run.started_at + self.launcher.worker.start_limit
-        if run.cannot_start and now >= limit:
-            error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.waiting}")
+        if now - self._confirmed.get(mirror.key, run.started_at) >= _FOLLOW:
+            self._confirmed[mirror.key] = now
+            await self._confirm(mirror, run)
+            return now
+        if run.started:
+            self._alive[mirror.key] = now
+        # The pod of a drained node is replaced late in a run: its successor has the whole limit, too.
+        since = max(run.started_at, self._alive.get(mirror.key, run.started_at))
+        limit = since + run.start_limit(self.launcher.worker.start_limit)
+        if not run.started and now >= limit:
+            error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.no_start}")
             due = await self._failed(mirror, error, now, run, None)
             await self.launcher.discard(mirror, run)
             return due
-        again = min(limit, now + _FOLLOW) if run.cannot_start else now + _FOLLOW
+        again = now + _FOLLOW if run.started else min(limit, now + _FOLLOW)
         return await self._write(mirror, say.following(mirror, run, now), again)
 
+    async def _confirm(self, mirror: RepositoryMirror, run: Run) -> None:
+        """Asks for a run that no watch tells of: a gap in a watch swallows the end of a Job or a pod."""
+        job = await self.cluster.read_job(run.namespace, run.job)
+        if job is None:
+            self.store.forget_job(run.job, mirror.metadata.uid)
+            return
+        self.store.put_job(job)
+        for pod in await self.cluster.list_pods(run.namespace, run.uid):
+            self.store.put_pod(pod)
+
     async def _collect(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
+        if run.report is None:  # the Job can be told of before its pod
+            await self._confirm(mirror, run)
+            run = self.store.run_of(mirror) or run
+            if not run.ended:
+                return now
+        self._confirmed.pop(mirror.key, None)
         outcome = result(run, mirror.key, mirror.spec.timeout)
         if isinstance(outcome, SyncError):
             return await self._failed(mirror, outcome, now, run, None)
@@ -185,6 +247,9 @@ class MirrorReconciler:
     async def _failed(
         self, mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
     ) -> datetime | None:
+        if run is None and asked is None and ending.says_so_already(mirror, error):
+            self._due[mirror.key] = ending.due_after(mirror, error, mirror.status.failures, now)
+            return self._due[mirror.key]
         after = ending.failed(mirror, error, now, run, asked)
         event(
             log,

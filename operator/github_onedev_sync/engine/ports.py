@@ -4,7 +4,7 @@ Every method may raise `api.errors.SyncError`; nothing else that an adapter's li
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -45,8 +45,6 @@ class Source(Protocol):
         """The repository of that name now; a rename is followed and shows in `full_name`."""
         ...
 
-    async def repository_by_id(self, repository_id: int) -> SourceRepository: ...
-
     async def git_token(self) -> str | None:
         """What git authenticates with, at least 30 minutes valid; None for anonymous access."""
         ...
@@ -79,8 +77,6 @@ class Target(Protocol):
 
     async def delete_project(self, project: TargetProject) -> None: ...
 
-    async def default_branch(self, project: TargetProject) -> str | None: ...
-
     async def set_default_branch(self, project: TargetProject, branch: str) -> None: ...
 
 
@@ -111,7 +107,7 @@ class SourceConnection:
 @dataclass(frozen=True)
 class TargetConnection:
     api: Target
-    token: str
+    token: str = field(repr=False)
     ca: str | None
 
 
@@ -130,7 +126,15 @@ class Cluster(Protocol):
 
     async def read_job(self, namespace: str, name: str) -> Body | None: ...
 
-    async def read_server(self, key: str) -> Body | None: ...
+    async def read_resource(self, plural: str, key: str) -> Body | None: ...
+
+    async def list_jobs(self, namespace: str) -> list[Body]:
+        """Our Jobs; an empty namespace means all of them."""
+        ...
+
+    async def list_pods(self, namespace: str, job_uid: str = "") -> list[Body]:
+        """Our pods, or those of one Job."""
+        ...
 
     async def create_secret(self, manifest: Body) -> None: ...
 

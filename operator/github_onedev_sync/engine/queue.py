@@ -20,8 +20,8 @@ class Priority(IntEnum):
     """Who goes first among keys that are due."""
 
     ASKED = 0
-    CHANGED = 1
-    FIRST = 2
+    FIRST = 1
+    CHANGED = 2
     ROUTINE = 3
 
 
@@ -29,7 +29,6 @@ class Priority(IntEnum):
 class _Entry:
     due: float
     priority: Priority
-    added: float
 
 
 @dataclass
@@ -58,7 +57,7 @@ class DelayQueue:
     def add(self, key: str, delay: float = 0.0, priority: Priority = Priority.ROUTINE) -> None:
         """Makes `key` due in `delay` seconds, or sooner where it already was."""
         now = self.clock.monotonic()
-        entry = _Entry(now + max(delay, 0.0), priority, now)
+        entry = _Entry(now + max(delay, 0.0), priority)
         if key in self._working:
             self._again[key] = _sooner(entry, self._again.get(key))
         else:
@@ -118,4 +117,4 @@ class DelayQueue:
 def _sooner(entry: _Entry, other: _Entry | None) -> _Entry:
     if other is None:
         return entry
-    return _Entry(min(entry.due, other.due), min(entry.priority, other.priority), min(entry.added, other.added))
+    return _Entry(min(entry.due, other.due), min(entry.priority, other.priority))

@@ -1,14 +1,19 @@
 """Writing a status and telling of its transitions, with no write where nothing changed."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..api import names
+from ..api.errors import ClusterRefused, ClusterUnavailable
 from ..api.model import ConditionedStatus, Metadata, show_time
 from ..decide.events import Transition, transition
+from ..observability.logs import event
 from .patch import merge_patch
 from .ports import Clock, Cluster
+
+log = logging.getLogger(__name__)
 
 COMPONENT = "github-onedev-sync"
 
@@ -40,12 +45,15 @@ class Recorder:
             return None
         told = transition(resource.status, after)
         if told is not None:
-            await self.cluster.record_event(self.build_event(plural, metadata, told))
+            await self.tell(plural, metadata, told)
         return body
 
     async def tell(self, plural: str, metadata: Metadata, told: Transition) -> None:
-        """An Event without a change of status: for a resource that is going."""
-        await self.cluster.record_event(self.build_event(plural, metadata, told))
+        """Tells an Event. Where it cannot be told, the status still says it, and nothing else waits for it."""
+        try:
+            await self.cluster.record_event(self.build_event(plural, metadata, told))
+        except (ClusterUnavailable, ClusterRefused) as error:
+            event(log, "event not told", level=logging.WARNING, resource=metadata.key, message=str(error))
 
     def build_event(self, plural: str, metadata: Metadata, told: Transition) -> dict[str, Any]:
         """A core/v1 Event; messages are cut at Kubernetes' limit of 1024 bytes."""

@@ -71,8 +71,8 @@ class Remover:
                 f"Gave up after {attempts} attempts: {error.message}. The OneDev project was left as it is",
             )
         event(log, "removal", mirror=mirror.key, policy=mirror.spec.deletion_policy, message=told.message)
-        await self.recorder.tell(PLURAL, mirror.metadata, told)
         done.set()
+        await self.recorder.tell(PLURAL, mirror.metadata, told)
         return None
 
     async def _carry_out(self, mirror: RepositoryMirror) -> str:

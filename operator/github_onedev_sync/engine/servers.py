@@ -35,6 +35,8 @@ class ServerReconciler:
         now = self.clock.now()
         if self._is_due(server, now):
             after = await self._look(server, now)
+        elif server.spec.suspend and not server.status.conditions:
+            after = say.suspended_before_first(server, now)
         else:
             after = server.status
         after = after.changed(mirrors=say.counts(mirror.status for mirror in self.store.mirrors_on(key)))
@@ -43,7 +45,7 @@ class ServerReconciler:
     def _is_due(self, server: OneDevServer, now: datetime) -> bool:
         if server.spec.suspend:
             return False
-        asked = server.metadata.annotations.get(names.REQUESTED_AT)
+        asked = names.request_token(server.metadata.annotations)
         ready = server.status.condition(ConditionType.READY)
         untried = ready is None or ready.observed_generation != server.metadata.generation
         requested = asked is not None and asked != server.status.last_handled_reconcile_at
@@ -87,8 +89,18 @@ class ServerReconciler:
     async def _write(self, server: OneDevServer, after: ServerStatus) -> datetime | None:
         written = await self.recorder.write(PLURAL, server, after)
         if written is None:
-            self._due.pop(server.key, None)  # what was seen is not written down: look again
-            return self.clock.now() + timedelta(seconds=1)
+            return await self._catch_up(server)
         if written:
             self.store.put_server(OneDevServer.read(written))
         return None if server.spec.suspend else self._due.get(server.key)
+
+    async def _catch_up(self, server: OneDevServer) -> datetime | None:
+        """A write came too late. What was seen is not written down: look again, unless the server is gone."""
+        self._due.pop(server.key, None)
+        body = await self.recorder.cluster.read_resource(PLURAL, server.key)
+        if body is None or body["metadata"]["uid"] != server.metadata.uid:
+            self.store.drop_server(server)
+        if body is None:
+            return None
+        self.store.put_server(OneDevServer.read(body))
+        return self.clock.now() + timedelta(seconds=1)

@@ -7,7 +7,7 @@ called and still finds none goes back to the old place; who does not want one an
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,9 @@ from ..api.mirror import RepositoryMirror
 from ..api.server import OneDevServer
 from .queue import Priority
 from .store import Store, server_of
+
+# Every so many calls the line is served by age alone.
+_FAIR = 4
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Slots:
     _reserved: dict[str, str] = field(default_factory=dict)
     _line: dict[str, tuple[Priority, int]] = field(default_factory=dict)
     _called: dict[str, tuple[Priority, int]] = field(default_factory=dict)
+    _calls: int = 0
     _tickets: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def in_use(self) -> dict[str, str]:
@@ -67,21 +71,35 @@ class Slots:
             return []
         taken = [*self.in_use().values(), *(self._server(key)[0] for key in self._called)]
         room, per_server = self.limit - len(taken), Counter(taken)
-        found = []
-        for key, (priority, _) in sorted(self._line.items(), key=lambda item: item[1]):
-            uid, most = self._server(key)
-            if room > 0 and per_server[uid] < most:
-                found.append((key, priority))
-                self._called[key] = self._line.pop(key)
-                per_server[uid] += 1
-                room -= 1
+        found: list[tuple[str, Priority]] = []
+        while len(found) < room and (fitting := [key for key in self._line if self._fits(key, per_server)]):
+            key = self._foremost(fitting)
+            self._called[key] = self._line.pop(key)
+            found.append((key, self._called[key][0]))
+            per_server[self._server(key)[0]] += 1
         return found
+
+    def _fits(self, key: str, per_server: Mapping[str, int]) -> bool:
+        uid, most = self._server(key)
+        return per_server.get(uid, 0) < most
+
+    def _foremost(self, keys: list[str]) -> str:
+        """The most urgent; now and then the one that waits longest, so that none waits for ever."""
+        self._calls += 1
+        if self._calls % _FAIR == 0:
+            return min(keys, key=lambda key: self._line[key][1])
+        return min(keys, key=self._line.__getitem__)
 
     def _server(self, key: str) -> tuple[str, int]:
         """Uid and limit of a mirror's server; one that is not there has no limit, for its mirrors only learn that."""
         mirror = self.store.mirrors.get(key)
         server = self.store.servers.get(server_of(mirror)) if mirror else None
         return (server.metadata.uid, server.spec.max_concurrent_syncs) if server else ("", self.limit)
+
+    @property
+    def shown(self) -> str:
+        """For the log: slots in use of all."""
+        return f"{len(self.in_use())}/{self.limit}"
 
     @property
     def waiting(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..api import names
 from ..api.mirror import RepositoryMirror
@@ -12,6 +12,7 @@ from ..api.starred import StarredReposSync
 from ..decide.run import Run, read_run
 
 Body = Mapping[str, Any]
+R = TypeVar("R", RepositoryMirror, OneDevServer, StarredReposSync)
 
 
 @dataclass
@@ -33,16 +34,22 @@ class Store:
         self.mirrors[mirror.key] = mirror
         self._mirror_by_uid[mirror.metadata.uid] = mirror.key
 
-    def drop_mirror(self, key: str) -> None:
-        mirror = self.mirrors.pop(key, None)
-        if mirror is not None:
-            self._mirror_by_uid.pop(mirror.metadata.uid, None)
+    def drop_mirror(self, mirror: RepositoryMirror) -> bool:
+        """Whether it was there: the end of one may be told after the beginning of its namesake."""
+        self._mirror_by_uid.pop(mirror.metadata.uid, None)
+        return _drop(self.mirrors, mirror)
 
     def put_server(self, server: OneDevServer) -> None:
         """As `put_mirror`."""
         known = self.servers.get(server.key)
         if known is None or not _newer(known.metadata, server.metadata):
             self.servers[server.key] = server
+
+    def drop_server(self, server: OneDevServer) -> bool:
+        return _drop(self.servers, server)
+
+    def drop_sync(self, sync: StarredReposSync) -> bool:
+        return _drop(self.syncs, sync)
 
     def mirror_of_run(self, body: Body) -> str | None:
         """The key of the mirror that a Job or pod works for."""
@@ -83,6 +90,14 @@ class Store:
             for job in jobs.values():
                 if not _deleted(job) and not self._run(job).ended:
                     yield uid, _label(job, names.SERVER_UID)
+
+
+def _drop(known: dict[str, R], gone: R) -> bool:
+    kept = known.get(gone.key)
+    if kept is None or kept.metadata.uid != gone.metadata.uid:
+        return False
+    del known[gone.key]
+    return True
 
 
 def server_of(mirror: RepositoryMirror) -> str:
