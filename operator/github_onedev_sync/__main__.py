@@ -19,6 +19,9 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["version"]:
         sys.stdout.write(f"{__version__}\n")
         return 0
+    if list(arguments) in (["--help"], ["-h"]):
+        sys.stdout.write(f"usage: python -m github_onedev_sync {'|'.join([*ROLES, 'version'])}\n")
+        return 0
     if len(arguments) != 1 or arguments[0] not in ROLES:
         given = " ".join(arguments) or "nothing"
         sys.stderr.write(

@@ -206,10 +206,10 @@ def test_a_renewal_counts_from_when_it_began() -> None:
     """Whoever watches the lease may have seen it written then: later would be too late."""
 
     async def scenario(clock: FakeClock) -> None:
-        leases = FakeLeases(seconds=1.2)
+        leases = FakeLeases(seconds=1.4)
         mine = leader(clock, leases)
         await mine.acquire()
-        assert clock.monotonic() == pytest.approx(2.4)
+        assert clock.monotonic() == pytest.approx(2.8)
         leases.trouble = ClusterUnavailable("down")
         await mine.hold()
         assert clock.monotonic() < DURATION

@@ -102,6 +102,14 @@ async def test_after_a_crash_in_between_nothing_is_left_to_do(world: World, poli
     assert told(world) == ("Normal", "There was no OneDev project to remove")
 
 
+async def test_who_fails_while_telling_has_removed_already(world: World) -> None:
+    world.cluster.trouble["record_event"] = KeyError("a bug of ours")
+    world.apply_mirror(going("Delete"))
+    with pytest.raises(KeyError):
+        await world.reconcile()
+    assert removed(world)
+
+
 @pytest.mark.parametrize("error", [UNAVAILABLE, ClusterRefused("no right")])
 async def test_an_event_that_cannot_be_told_holds_nobody(world: World, error: Exception) -> None:
     world.cluster.trouble["record_event"] = error

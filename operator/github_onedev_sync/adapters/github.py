@@ -1,17 +1,15 @@
 """GitHub's REST API: a repository's metadata, and the token that git uses. What refusals mean: `github_errors`."""
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
 from urllib.parse import urlsplit
 
 import requests
 from github import Auth
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
@@ -19,17 +17,13 @@ from ..api.observed import SourceRepository
 from . import github_errors
 from .credentials import Anonymous, App, Credentials, Token
 from .github_client import Answer, Astray, Clients, Closed, Oversized
+from .github_repository import FULL_NAME, read_repository
 from .trust import ssl_context
 
 # A git process must get through its run with it; PyGithub itself renews only in the last 20 seconds.
 _GIT_TOKEN_LASTS = timedelta(minutes=30)
 # 10,000 mirrors with one credential find their own answers again; an entry is about 1 KB.
 _KEPT_ANSWERS = 16_384
-
-_SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
-_FULL_NAME = re.compile(f"{_SEGMENT}/{_SEGMENT}")
-# Without user, password, query, fragment, or anything that must be escaped.
-_CLONE_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+)(:[0-9]{1,5})?/[A-Za-z0-9_./-]+")
 
 
 @dataclass(frozen=True)
@@ -84,12 +78,9 @@ class GitHub:
         return self._rate_limit
 
     async def repository(self, full_name: str) -> SourceRepository:
-        if not _FULL_NAME.fullmatch(full_name):
+        if not FULL_NAME.fullmatch(full_name):
             raise Stalled(Reason.INVALID_SPEC, f"spec.source.repository {full_name!r} is not of the form owner/name")
         return await self._repository(f"/repos/{full_name}", f"repository {full_name}")
-
-    async def repository_by_id(self, repository_id: int) -> SourceRepository:
-        return await self._repository(f"/repositories/{repository_id:d}", f"repository with id {repository_id}")
 
     async def git_token(self) -> str | None:
         await self._renew(_GIT_TOKEN_LASTS)
@@ -110,7 +101,7 @@ class GitHub:
             return kept.repository
         if answer.status != 200:
             raise self._refusal(answer, what)
-        repository = self._read(answer.body, what)
+        repository = read_repository(answer.body, what, self._api_url)
         if etag := answer.headers.get("etag"):
             self._keep(path, _Kept(etag, repository))
         return repository
@@ -120,37 +111,6 @@ class GitHub:
         self._kept.move_to_end(path)
         if len(self._kept) > _KEPT_ANSWERS:
             self._kept.popitem(last=False)
-
-    def _read(self, body: str, what: str) -> SourceRepository:
-        try:
-            read = _Repository.model_validate_json(body)
-        except ValidationError as error:
-            raise github_errors.not_github(what, "it is no repository object") from error
-        if not _FULL_NAME.fullmatch(read.full_name):
-            raise github_errors.not_github(what, "its full_name is not owner/name")
-        self._check_clone_url(read.clone_url, what)
-        return SourceRepository(
-            **read.model_dump(exclude={"size", "default_branch"}),
-            default_branch=read.default_branch or "",
-            size_kb=read.size,
-        )
-
-    def _check_clone_url(self, clone_url: str, what: str) -> None:
-        """The token goes there: in the clear only where it came so, and to nobody but the API's own host."""
-        allowed = ("https", "http") if self._api_url.startswith("http:") else ("https",)
-        clone = _CLONE_URL.fullmatch(clone_url)
-        if clone is None or clone["scheme"] not in allowed:
-            raise Stalled(
-                Reason.NOT_SUPPORTED,
-                f"GitHub's clone address of {what} is not a plain {' or '.join(allowed)} URL: mend it there",
-            )
-        api = urlsplit(self._api_url).hostname
-        if api not in (clone["host"].lower(), "api." + clone["host"].lower()):
-            raise Stalled(
-                Reason.NOT_SUPPORTED,
-                f"GitHub's clone address of {what} is at {clone['host']} and not at {api}, so the token is not sent "
-                "there: set spec.source.apiURL to the host that GitHub itself goes by",
-            )
 
     async def _request(
         self, clients: Clients, verb: str, path: str, what: str, headers: dict[str, str] | None = None
@@ -238,23 +198,6 @@ class _Kept:
 
     etag: str
     repository: SourceRepository
-
-
-class _Repository(BaseModel):
-    """What is read of GitHub's repository object; servers of other ages may lack or add members."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    id: Annotated[int, Field(gt=0, lt=2**63)]
-    full_name: str
-    clone_url: str
-    default_branch: str | None = None
-    private: bool = False
-    archived: bool = False
-    disabled: bool = False
-    size: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    pushed_at: AwareDatetime | None = None
-    description: str | None = None
 
 
 class _Bearer(Auth.Auth):

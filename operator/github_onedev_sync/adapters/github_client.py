@@ -135,11 +135,16 @@ class _Adapter(HTTPAdapter):
     """requests' adapter with a TLS context of ours (a private authority without a file on disk), and bounded."""
 
     def __init__(self, trust: ssl.SSLContext | None) -> None:
-        self._trust: dict[str, Any] = {} if trust is None else {"ssl_context": trust}
+        self._trust = trust
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, **self._trust)
+        kwargs["ssl_context"] = self._trust
+        super().init_poolmanager(*args, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        kwargs["ssl_context"] = self._trust
+        return super().proxy_manager_for(proxy, **kwargs)
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         response = super().build_response(req, resp)

@@ -36,7 +36,8 @@ class GitHubStandIn(Steering):
         self.accounts = Accounts(anonymous_limit)
         for token, login in (tokens or {}).items():
             self.accounts.add_token(token, login)
-        self.rest = RestApi(self.catalogue, self.accounts, lambda: self.public_url)
+        # Without a name of its own it goes by whatever the client called it, as a server behind an address has to.
+        self.rest = RestApi(self.catalogue, self.accounts, public_url)
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
 
     async def answer(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:

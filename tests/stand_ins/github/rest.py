@@ -60,7 +60,7 @@ class Page:
 class RestApi:
     """stars: login to the full names starred, newest last, with the time of each."""
 
-    def __init__(self, catalogue: Catalogue, accounts: Accounts, public_url: Callable[[], str]) -> None:
+    def __init__(self, catalogue: Catalogue, accounts: Accounts, public_url: str | None) -> None:
         self._catalogue = catalogue
         self._accounts = accounts
         self._public_url = public_url
@@ -81,7 +81,8 @@ class RestApi:
     async def answer(self, request: web.BaseRequest, entry: Entry) -> web.Response:
         split = urlsplit(request.raw_path)
         path, enterprise = split.path, split.path.startswith(ENTERPRISE + "/")
-        base = self._public_url() + (ENTERPRISE if enterprise else "")
+        site = self._public_url or f"http://{request.host}"
+        base = site + (ENTERPRISE if enterprise else "")
         path = path.removeprefix(ENTERPRISE) if enterprise else path
         if not request.headers.get("User-Agent"):
             text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header"
@@ -94,7 +95,7 @@ class RestApi:
             return _json(request, 401, documents.message("Bad credentials", 401))
         entry.authenticated = caller is not None
         query = {name: values[-1] for name, values in parse_qs(split.query).items()}
-        call = Call(request, caller, base, self._public_url(), query)
+        call = Call(request, caller, base, site, query)
         return self._counted(call, path)
 
     def _counted(self, call: Call, path: str) -> web.Response:
