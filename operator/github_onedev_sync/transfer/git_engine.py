@@ -76,6 +76,7 @@ class GitEngine:
         self._progress = progress
         self._git: GitProcess | None = None
         self._received = 0
+        self._named: list[str] = []
 
     @property
     def received(self) -> int:
@@ -96,6 +97,7 @@ class GitEngine:
             raise fetch_error(self._source.url, done.stderr, authenticated=self._source.token is not None)
         if any("shallow roots" in line for line in done.stderr):
             raise shallow(self._source.url)
+        self._named = [_OURS + command.name.removeprefix("refs/") for command in wanted]
         self._received = sum(pack.stat().st_size for pack in (self._scratch / "objects/pack").glob("*.pack"))
         return Knowledge(await self._forced(wanted), await self._other_objects())
 
@@ -140,6 +142,8 @@ class GitEngine:
             await self._make(push)
             if push.kind is Kind.ARCHIVE:
                 await self._fetch_from_target([command.new for command in push.commands if command.new])
+            elif push.kind is not Kind.MARK:  # which goes before the archive
+                await self._forget_names()
             return await self._push_all(push.commands)
         except SyncError as error:
             return PushResult(error=error)
@@ -158,6 +162,15 @@ class GitEngine:
         )  # fmt: skip
         if done.status:
             raise push_error(self._target.url, done.stderr)
+
+    async def _forget_names(self) -> None:
+        """Git searches every ref of ours for each refspec of a push, twice: seconds for thousands, then minutes."""
+        if self._named:
+            deletions = "".join(f"delete {name}\n" for name in self._named)
+            done = await self._run("update-ref", "--stdin", stdin=deletions)
+            if done.status:
+                raise push_error(self._target.url, done.stderr)
+            self._named = []
 
     async def _push_all(self, commands: Sequence[Command]) -> PushResult:
         result = PushResult()
