@@ -1,4 +1,4 @@
-"""Whom TLS trusts: the usual authorities, and one more that a Secret's `ca.crt` may name."""
+"""Whom TLS trusts: the usual authorities, or only those of a Secret's `ca.crt`, as in the worker's git."""
 
 import ssl
 
@@ -10,15 +10,16 @@ from ..api.errors import Stalled
 
 def ssl_context(ca: str | None) -> ssl.SSLContext:
     """A verifying client context. `ca` is PEM text; raises `Stalled` where it holds no certificate."""
-    context = httpx.create_ssl_context()
-    if ca is not None:
-        try:
-            context.load_verify_locations(cadata=ca)
-        except (ssl.SSLError, ValueError, TypeError) as error:  # ValueError: empty; TypeError: not ASCII
-            raise Stalled(
-                Reason.SECRET_INVALID,
-                "The key ca.crt of the Secret is not a PEM certificate: it must begin with -----BEGIN CERTIFICATE-----",
-            ) from error
+    if ca is None:
+        return httpx.create_ssl_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=ca)
+    except (ssl.SSLError, ValueError, TypeError) as error:  # ValueError: empty; TypeError: not ASCII
+        raise Stalled(
+            Reason.SECRET_INVALID,
+            "The key ca.crt of the Secret is not a PEM certificate: it must begin with -----BEGIN CERTIFICATE-----",
+        ) from error
     return context
 
 
