@@ -47,13 +47,6 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             self.waiting[key] = wanted.sooner(self.waiting.get(key))
 
-    @rule(key=KEYS)
-    def forget(self, key: str) -> None:
-        self.queue.forget(key)
-        self.waiting.pop(key, None)
-        if key in self.working:
-            self.working[key] = None
-
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 5.0]))
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

@@ -93,7 +93,7 @@ class Looker:
 
         Our mark among the refs is proof enough for a project that we synced before, and costs OneDev no REST call.
         """
-        url, known = git_url(server, path), mirror.status.target
+        url, known, listing = git_url(server, path), mirror.status.target, None
         if known is not None and known.path == path and known.server == server.metadata.name:
             try:
                 listing = await self.refs.target_refs(url, target.token, target.ca)
@@ -106,7 +106,8 @@ class Looker:
         project = await target.api.find_project(path)
         if project is None:
             return None, Listing({})
-        listing = await self.refs.target_refs(url, target.token, target.ca)
+        if listing is None:
+            listing = await self.refs.target_refs(url, target.token, target.ca)
         check_ownership(project, listing, mark, mirror.approved)
         return project, listing
 

@@ -70,10 +70,6 @@ class DelayQueue:
         heapq.heappush(self._heap, (entry.due, entry.priority, next(self._tickets), key))
         self._changed.set()
 
-    def forget(self, key: str) -> None:
-        self._waiting.pop(key, None)
-        self._again.pop(key, None)
-
     def take(self) -> str | None:
         """The most urgent due key, now worked on until `done`; None where nothing is due."""
         now = self.clock.monotonic()

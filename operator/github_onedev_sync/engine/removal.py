@@ -76,25 +76,27 @@ class Remover:
         return None
 
     async def _carry_out(self, mirror: RepositoryMirror) -> str:
-        server, target, project = await self._project(mirror)
-        if project is None or target is None or server is None:
+        owned = await self._owned(mirror)
+        if owned is None:
             return "There was no OneDev project to remove"
-        if await target.api.has_children(project):
+        api, project = owned.target.api, owned.project
+        if await api.has_children(project):
             raise NotRemovable(f"OneDev project {project.path} holds other projects")
         if mirror.spec.deletion_policy is DeletionPolicy.DELETE:
-            await target.api.delete_project(project)
+            await api.delete_project(project)
             return f"OneDev project {project.path} was deleted"
-        return await self._archive(server, target, project)
+        return await self._archive(owned)
 
-    async def _archive(self, server: OneDevServer, target: TargetConnection, project: TargetProject) -> str:
+    async def _archive(self, owned: "_Owned") -> str:
         """Moves the project below `<rootProject>/archived`, under a name that is free there."""
-        *owner, name = project.path.removeprefix(f"{server.spec.root_project}/").split("/")
-        folder = "/".join((server.spec.root_project, ARCHIVED, *owner))
-        parent = await target.api.ensure_project(folder, None)
+        root, api, project = owned.server.spec.root_project, owned.target.api, owned.project
+        *owner, name = project.path.removeprefix(f"{root}/").split("/")
+        folder = "/".join((root, ARCHIVED, *owner))
+        parent = await api.ensure_project(folder, None)
         free = name
-        if await target.api.find_project(f"{folder}/{name}") is not None:
+        if await api.find_project(f"{folder}/{name}") is not None:
             free = f"{name}-{self.clock.now():%Y%m%dT%H%M%SZ}"
-        await target.api.move_project(project, parent, free)
+        await api.move_project(project, parent, free)
         return f"OneDev project {project.path} was moved to {folder}/{free}"
 
     async def withdraw(self, mirror: RepositoryMirror, after: MirrorStatus) -> MirrorStatus:
@@ -102,37 +104,44 @@ class Remover:
         if after.target is None:
             return after
         try:
-            server, target, project = await self._project(mirror)
-            if project is not None and target is not None and server is not None:
-                listing = await self.refs.target_refs(git_url(server, project.path), target.token, target.ca)
-                if holds_data(listing) or await target.api.has_children(project):
+            owned = await self._owned(mirror)
+            if owned is not None:
+                if holds_data(owned.listing) or await owned.target.api.has_children(owned.project):
                     return after
-                await target.api.delete_project(project)
+                await owned.target.api.delete_project(owned.project)
         except (SyncError, NotRemovable) as error:
             event(log, "withdraw", level=logging.WARNING, mirror=mirror.key, message=str(error))
             return after
         return after.changed(target=None)
 
-    async def _project(
-        self, mirror: RepositoryMirror
-    ) -> tuple[OneDevServer | None, TargetConnection | None, TargetProject | None]:
-        """The project that this mirror made; raises NotRemovable where it is not ours any more."""
+    async def _owned(self, mirror: RepositoryMirror) -> "_Owned | None":
+        """The project that this mirror made, None where there is none; raises NotRemovable where it is not ours."""
         known, source = mirror.status.target, mirror.status.source
         if known is None or source is None:
-            return None, None, None
+            return None
         server = await find_server(self.store, self.cluster, f"{mirror.metadata.namespace}/{known.server}")
         if server is None:
             raise NotRemovable(f'OneDevServer "{known.server}" is gone ({server_of(mirror)})')
         target = await self.connections.target(server)
         project = await target.api.find_project(known.path)
         if project is None:
-            return server, target, None
+            return None
         mark = Mark.of(mirror.spec.source.api_url, source.id, mirror.key)
         listing = await self.refs.target_refs(git_url(server, known.path), target.token, target.ca)
         described = mark_in_description(project.description)
         if described != mark and (described is not None or mark.ref not in listing.refs):
             raise NotRemovable(f"OneDev project {known.path} does not carry this mirror's mark")
-        return server, target, replace(project, path=known.path)
+        return _Owned(server, target, replace(project, path=known.path), listing)
+
+
+@dataclass(frozen=True)
+class _Owned:
+    """A project proven to be a mirror's own, with its refs."""
+
+    server: OneDevServer
+    target: TargetConnection
+    project: TargetProject
+    listing: Listing
 
 
 def holds_data(listing: Listing) -> bool:
