@@ -171,5 +171,5 @@ def test_stuck_is_who_has_work_and_does_none() -> None:
     assert _stuck(world.engine) == ""
     world.clock.advance(2)
     assert "while 1 keys are due" in _stuck(world.engine)
-    world.engine.queue.forget("mirror:team/click")
+    assert world.engine.queue.take() == "mirror:team/click"
     assert _stuck(world.engine) == ""
