@@ -32,6 +32,9 @@ class Task:
     `mark_ref` is the ref that claims the project and `mark` the text of the commit behind it.
     `archive_time` (`20261123T010203Z`) names this run's archived tips.
     `approved` is the digest of the rewrite that a person let through under `Block`, or empty.
+    `engine` is `Auto`, `Relay` or `Git`. `lfs` asks for the LFS objects, too, which takes the git engine.
+    `keep_for` (seconds) and `keep_last` say which archived tips may go: `transfer.retention`.
+    `size_kb` is GitHub's own, stale, figure; 0 where it is not known.
     """
 
     key: str
@@ -47,6 +50,11 @@ class Task:
     exclude: tuple[str, ...] = ()
     on_rewrite: str = "Archive"
     approved: str = ""
+    engine: str = "Auto"
+    lfs: bool = False
+    keep_for: float = 0.0
+    keep_last: int = 0
+    size_kb: int = 0
 
     @property
     def refs(self) -> RefFilter:
@@ -55,7 +63,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A run: its correlation id, the seconds it may take, and its tasks, done one after the other."""
+    """A run: its correlation id, the seconds it may take, and its tasks, several at once but one push at a time."""
 
     run: str
     timeout_seconds: float

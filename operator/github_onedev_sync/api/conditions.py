@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     SOURCE_AVAILABLE = "SourceAvailable"
     TARGET_AVAILABLE = "TargetAvailable"
     VERIFIED = "Verified"
+    LFS_COMPLETE = "LFSComplete"
 
 
 class Reason(StrEnum):
@@ -39,6 +40,9 @@ class Reason(StrEnum):
     SOURCE_UNAVAILABLE = "SourceUnavailable"
     SOURCE_AUTHENTICATION_FAILED = "SourceAuthenticationFailed"
     SOURCE_EMPTY = "Empty"
+    RENAMED = "Renamed"
+    ARCHIVED_UPSTREAM = "ArchivedUpstream"
+    GONE = "Gone"
     PRIVATE_OR_GONE = "PrivateOrGone"
     TAKEN_DOWN = "TakenDown"
     BLOCKED = "Blocked"
@@ -72,6 +76,10 @@ class Reason(StrEnum):
     REFS_EQUAL = "RefsEqual"
     REFS_UNEQUAL = "RefsUnequal"
 
+    # LFSComplete
+    LFS_COPIED = "LFSCopied"
+    LFS_MISSING = "LFSMissing"
+
     # the end of a resource
     DELETION_FAILED = "DeletionFailed"
 
@@ -81,6 +89,7 @@ SOURCE_REASONS = frozenset(
     (
         Reason.SOURCE_UNAVAILABLE,
         Reason.SOURCE_AUTHENTICATION_FAILED,
+        Reason.GONE,
         Reason.PRIVATE_OR_GONE,
         Reason.TAKEN_DOWN,
         Reason.BLOCKED,

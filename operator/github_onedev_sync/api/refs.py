@@ -15,6 +15,12 @@ BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
 ARCHIVE = "refs/archive/"
 MARKS = "refs/github-onedev-sync/"
+# Tips on their way: a run leaves none behind, and takes away what an earlier one left when it was cut.
+STAGED = "refs/github-onedev-sync-staged/"
+# What OneDev takes no name for is kept under an encoded one, where a time would stand.
+ENCODED = ARCHIVE + "encoded/"
+# What `restore` makes. The mirror never deletes them.
+RESTORED = (BRANCHES + "restored/", TAGS + "restored/")
 
 DEFAULT_INCLUDE = ("refs/heads/*", "refs/tags/*")
 

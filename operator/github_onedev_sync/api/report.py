@@ -54,13 +54,16 @@ class TaskReport:
     `digest` is over the source's selected refs. `unequal` names the first refs that differ, `unequal_count` counts all
     and `unequal_digest` (`refs.digest_differences`) tells whether they are still the same ones. `head` is the target's
     default branch. `approval` is the digest that lets what is `Blocked` through, empty where nothing does.
+    `fallback` says why git moved the data although the relay should have, empty where it did not have to.
+    `pruned` counts archived tips whose time was over. `lfs_objects` and `lfs_bytes` count the LFS objects that the
+    target is known to hold, `lfs_missing` those that the source itself lacks; None where LFS was not asked for.
     """
 
     key: str
     outcome: Outcome
     reason: Reason
     message: str = ""
-    engine: str = "Git"
+    engine: str = "Relay"
     seconds: float = 0.0
     bytes: int = 0
     created: int = 0
@@ -77,6 +80,11 @@ class TaskReport:
     unequal_digest: str = ""
     head: str | None = None
     approval: str = ""
+    fallback: str = ""
+    pruned: int = 0
+    lfs_objects: int | None = None
+    lfs_bytes: int | None = None
+    lfs_missing: int | None = None
 
 
 @dataclass(frozen=True)
