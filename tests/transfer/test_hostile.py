@@ -17,8 +17,9 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry, Stalled, SyncError
 from github_onedev_sync.api.refs import Listing, RefFilter
 from github_onedev_sync.api.report import Outcome, TaskReport
-from github_onedev_sync.transfer.listing import Limits, RefReader, basic
+from github_onedev_sync.transfer.listing import Limits, RefReader
 from github_onedev_sync.transfer.pktline import Marker, encode
+from github_onedev_sync.transfer.side import basic
 from github_onedev_sync.worker import credentials
 from tests.adapters.test_tls import issue
 from tests.hostile import Answer, Request, forever, hostile, response

@@ -13,8 +13,8 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry, Stalled, SyncError
 from github_onedev_sync.api.redact import HIDDEN, Redactor
 from github_onedev_sync.transfer.git_words import fetch_error, last_word, push_error, refusal_error, refusals
-from github_onedev_sync.transfer.listing import basic
 from github_onedev_sync.transfer.mark import EMPTY_TREE, mark_objects, mark_oid
+from github_onedev_sync.transfer.side import basic
 from github_onedev_sync.worker.clock import Clock
 from github_onedev_sync.worker.credentials import Credentials, read
 from github_onedev_sync.worker.log import JsonLog, ProgressLog

@@ -22,8 +22,9 @@ from github_onedev_sync.transfer.advertisement import (
     parse_ls_refs,
     parse_v0,
 )
-from github_onedev_sync.transfer.listing import Limits, RefReader, basic
+from github_onedev_sync.transfer.listing import Limits, RefReader
 from github_onedev_sync.transfer.pktline import MAX_LENGTH, Marker, Parser, PktLineError, encode
+from github_onedev_sync.transfer.side import basic
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 TOKEN = "tok-123"

@@ -60,13 +60,15 @@ class Listing:
 
     `head` is the branch that HEAD names (`refs/heads/main`), or None where there is no born HEAD.
     `peeled` maps an annotated tag's ref to the object that the tag leads to.
-    `url` is the address that told so, at the end of a redirect where there was one.
+    `url` is the address that told so, at the end of a redirect where there was one. `features` are those of the
+    server's protocol v2 `fetch` command, None where it has none.
     """
 
     refs: dict[str, str]
     head: str | None = None
     peeled: dict[str, str] = field(default_factory=dict)
     url: str = field(default="", compare=False)
+    features: frozenset[str] | None = field(default=None, compare=False)
 
     def select(self, wanted: RefFilter) -> "Listing":
         kept = wanted.select(self.refs)

@@ -13,11 +13,13 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A repository over HTTP. `ca_file` is a PEM file of the only authorities to trust, None for the system's."""
+    """A repository over HTTP. `ca_file` and `ca` are a PEM file of the only authorities to trust, and its text; None
+    for the system's."""
 
     url: str
     token: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    ca: str | None = field(default=None, repr=False)
 
     def at(self, url: str) -> "Endpoint":
         """The same repository where a redirect led to. The token stays with the host that it is meant for."""

@@ -11,7 +11,7 @@ from ..api.errors import SyncError
 from ..api.refs import TAGS
 from .engine import Endpoint, Progress
 from .git_words import fetch_error, out_of_space, push_error, refusal_error, refusals, shallow
-from .listing import USER_AGENT, basic
+from .side import USER_AGENT, basic
 from .steps import Command, Kind, Knowledge, Push, PushResult
 
 if TYPE_CHECKING:

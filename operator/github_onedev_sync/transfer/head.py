@@ -8,7 +8,7 @@ from ..api.conditions import Reason
 from ..api.errors import Retry
 from ..api.refs import BRANCHES
 from .answers import public, target_error, unreachable
-from .listing import trust
+from .side import trust
 
 _BODY_SHOWN = 300
 
