@@ -145,6 +145,7 @@ BAD: tuple[Row, ...] = (
     # the other settings of a mirror
     *settings("rewrite", {"onRewrite": "Ignore"}, "onRewrite: Unsupported value", '"Archive", "Follow", "Block"'),
     *settings("engine", {"engine": "git"}, "engine: Unsupported value", '"Auto", "Relay", "Git"'),
+    *settings("engine-lfs", {"engine": "Relay", "lfs": True}, "engine: Relay cannot copy", "set engine to Auto or Git"),
     *settings("deletion", {"deletionPolicy": "Orphan"}, "deletionPolicy: Unsupported value", '"Retain"'),
     *settings("keep-for", {"archive.keepFor": "30d"}, "archive.keepFor must be a duration", "720h"),
     *settings("keep-last", {"archive.keepLast": -1}, "archive.keepLast", "greater than or equal to 0"),
@@ -223,6 +224,9 @@ GOOD_ROWS: tuple[Row, ...] = (
     mirror("durations", {"interval": "30s", "timeout": "24h", "archive": {"keepFor": "1h30m0.5s", "keepLast": 3}}),
     mirror("half", {"interval": "1.5h", "timeout": "1500ms"}),
     mirror("rest", {"onRewrite": "Block", "engine": "Git", "deletionPolicy": "Delete", "suspend": True}),
+    mirror("relay", {"engine": "Relay"}),
+    mirror("lfs", {"lfs": True}),
+    mirror("lfs-git", {"engine": "Git", "lfs": True}),
     server("least", {}),
     server("path", {"url": "https://example.com/onedev/"}),
     server("consent", {"url": "http://onedev.onedev.svc.cluster.local:6610", "insecure": True}),

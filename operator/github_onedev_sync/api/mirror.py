@@ -113,11 +113,20 @@ class RefsStatus(View):
     unequal_digest: str = ""
 
 
+class LfsStatus(View):
+    """What OneDev holds, and how many of the objects GitHub itself lacks."""
+
+    objects: int = 0
+    bytes: int = 0
+    missing: int = 0
+
+
 class RunStatus(View):
-    """The last run. Without `outcome` it is still under way."""
+    """The last run. Without `outcome` it is still under way. `fallback` says why git did what the relay should have."""
 
     job: str
     engine: str | None = None
+    fallback: str | None = None
     started_at: Time
     outcome: str | None = None
     seconds: float | None = None
@@ -125,6 +134,8 @@ class RunStatus(View):
     created: int | None = None
     updated: int | None = None
     deleted: int | None = None
+    archived: int | None = None
+    pruned: int | None = None
     rejected: int | None = None
 
 
@@ -146,6 +157,7 @@ class MirrorStatus(ConditionedStatus):
     source: SourceStatus | None = None
     target: TargetStatus | None = None
     refs: RefsStatus | None = None
+    lfs: LfsStatus | None = None
     last_sync_time: Time | None = None
     last_attempt_time: Time | None = None
     next_sync_time: Time | None = None
