@@ -36,6 +36,7 @@ def message(text: str, **more: Any) -> str:
     [
         (401, message("Bad credentials"), Stalled, Reason.SOURCE_AUTHENTICATION_FAILED, "wrong, expired or revoked"),
         (404, message("Not Found"), Retry, Reason.PRIVATE_OR_GONE, "it is gone, or private. The mirror is kept"),
+        (410, message("Gone"), Retry, Reason.GONE, "repository octo/public is gone for good. The mirror is kept"),
         (451, message("Blocked", block=BLOCK), Retry, Reason.TAKEN_DOWN, "for legal reasons (https://github.com/tos)"),
         (451, "", Retry, Reason.TAKEN_DOWN, "for legal reasons. The mirror is kept"),
         (403, message("Blocked", block=BLOCK), Retry, Reason.BLOCKED, "(https://github.com/tos). The mirror is kept"),

@@ -208,6 +208,10 @@ class FakeGitHub(Troubled):
         self.called("repository")
         return self.found
 
+    async def repository_by_id(self, repository_id: int) -> SourceRepository:
+        self.called("repository_by_id")
+        return self.found
+
     async def git_token(self) -> str | None:
         self.called("git_token")
         return self.token

@@ -63,6 +63,7 @@ class GitHub:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._rate_limit: RateLimit | None = None
         self._resume_at: datetime | None = None
+        self._login: str | None = None
 
     @property
     def anonymous(self) -> bool:
@@ -80,7 +81,14 @@ class GitHub:
     async def repository(self, full_name: str) -> SourceRepository:
         if not FULL_NAME.fullmatch(full_name):
             raise Stalled(Reason.INVALID_SPEC, f"spec.source.repository {full_name!r} is not of the form owner/name")
-        return await self._repository(f"/repos/{full_name}", f"repository {full_name}")
+        return await self._repository(f"/repos/{full_name}", f"repository {full_name}", full_name.partition("/")[0])
+
+    async def repository_by_id(self, repository_id: int) -> SourceRepository:
+        what = f"repository with the id {repository_id}"
+        found = await self._repository(f"/repositories/{repository_id:d}", what)
+        if found.id != repository_id:
+            raise github_errors.not_github(what, "it has another id")
+        return found
 
     async def git_token(self) -> str | None:
         await self._renew(_GIT_TOKEN_LASTS)
@@ -91,7 +99,7 @@ class GitHub:
         if self._app is not None:
             self._app.close()
 
-    async def _repository(self, path: str, what: str) -> SourceRepository:
+    async def _repository(self, path: str, what: str, owner: str = "") -> SourceRepository:
         await self._renew(timedelta(minutes=1))
         kept = self._kept.get(path)
         answer = await self._request(self._clients, "GET", path, what, {"If-None-Match": kept.etag} if kept else {})
@@ -100,7 +108,7 @@ class GitHub:
             self._kept.move_to_end(path)
             return kept.repository
         if answer.status != 200:
-            raise self._refusal(answer, what)
+            raise self._refusal(answer, what, owners_eyes=await self._is_owners(answer, owner))
         repository = read_repository(answer.body, what, self._api_url)
         if etag := answer.headers.get("etag"):
             self._keep(path, _Kept(etag, repository))
@@ -156,7 +164,23 @@ class GitHub:
         if reset is not None:
             self._rate_limit = RateLimit(remaining, limit, reset)
 
-    def _refusal(self, answer: Answer, what: str) -> SyncError:
+    async def _is_owners(self, answer: Answer, owner: str) -> bool:
+        """Whether nothing of `owner`'s could be hidden from the token that got this 404.
+
+        Only a classic token tells its scopes, and only its owner's own repositories are all within them.
+        """
+        scopes = str(answer.headers.get("x-oauth-scopes", "")).split(",")
+        if answer.status != 404 or not owner or "repo" not in map(str.strip, scopes):
+            return False
+        if self._login is None:
+            try:
+                user = await self._request(self._clients, "GET", "/user", "the token's user")
+                self._login = _User.model_validate_json(user.body).login if user.status == 200 else None
+            except (SyncError, ValidationError):
+                return False  # not known is not gone
+        return self._login is not None and self._login.lower() == owner.lower()
+
+    def _refusal(self, answer: Answer, what: str, *, owners_eyes: bool = False) -> SyncError:
         now = self._clock()
         refusal = github_errors.refusal(
             answer.status,
@@ -164,6 +188,7 @@ class GitHub:
             answer.body,
             what,
             anonymous=self.anonymous,
+            owners_eyes=owners_eyes,
             now=now,
         )
         if isinstance(refusal, Waiting):
@@ -214,6 +239,12 @@ class _Bearer(Auth.Auth):
     @property
     def token(self) -> str:
         return self.value
+
+
+class _User(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    login: str
 
 
 class _Minted(BaseModel):

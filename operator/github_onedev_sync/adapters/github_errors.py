@@ -25,8 +25,13 @@ _QUOTED = 200
 Headers = Mapping[str, Any]
 
 
-def refusal(status: int, headers: Headers, body: str, what: str, *, anonymous: bool, now: datetime) -> SyncError:
-    """The policy for this answer. `what` names the thing asked for; header names are lower-case."""
+def refusal(
+    status: int, headers: Headers, body: str, what: str, *, anonymous: bool, owners_eyes: bool = False, now: datetime
+) -> SyncError:
+    """The policy for this answer. `what` names the thing asked for; header names are lower-case.
+
+    `owners_eyes` tells that the token would see the thing if it were there.
+    """
     answer = _members(body)
     message = _sentence(answer.get("message"))
     block = answer.get("block")
@@ -34,6 +39,14 @@ def refusal(status: int, headers: Headers, body: str, what: str, *, anonymous: b
         return Stalled(
             Reason.SOURCE_AUTHENTICATION_FAILED,
             "GitHub refuses the token: it is wrong, expired or revoked. Put a valid one into the Secret",
+        )
+    if status == 410:
+        return Retry(Reason.GONE, f"GitHub says that {what} is gone for good. The mirror is kept as it is")
+    if status == 404 and owners_eyes:
+        return Retry(
+            Reason.GONE,
+            f"GitHub knows no {what}, and the token is its owner's own, which would see it: it was deleted, or given "
+            "to somebody who hides it. The mirror is kept as it is; delete it if it shall go",
         )
     if status == 404:
         return Retry(Reason.PRIVATE_OR_GONE, _not_found(what, anonymous=anonymous))

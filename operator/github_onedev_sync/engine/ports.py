@@ -45,6 +45,10 @@ class Source(Protocol):
         """The repository of that name now; a rename is followed and shows in `full_name`."""
         ...
 
+    async def repository_by_id(self, repository_id: int) -> SourceRepository:
+        """The repository of that id now, under whatever name: the way to one whose old name redirects no more."""
+        ...
+
     async def git_token(self) -> str | None:
         """What git authenticates with, at least 30 minutes valid; None for anonymous access."""
         ...

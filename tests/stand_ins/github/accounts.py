@@ -36,12 +36,16 @@ class Window:
 
 @dataclass
 class Caller:
-    """login: None for an App installation. repositories: full names it may see beside public ones, None for all."""
+    """login: None for an App installation. repositories: full names it may see beside public ones, None for all.
+
+    scopes: those of a classic token, which each answer repeats; None for any other.
+    """
 
     login: str | None
     user_id: int
     repositories: frozenset[str] | None = None
     expires_at: float | None = None
+    scopes: tuple[str, ...] | None = None
     window: Window = field(default_factory=lambda: Window(TOKEN_LIMIT))
 
     def may_see(self, full_name: str) -> bool:
@@ -71,9 +75,16 @@ class Accounts:
         self._installations: dict[int, Installation] = {}
         self.anonymous_limit = anonymous_limit
 
-    def add_token(self, token: str, login: str = "octocat", repositories: list[str] | None = None) -> None:
+    def add_token(
+        self,
+        token: str,
+        login: str = "octocat",
+        repositories: list[str] | None = None,
+        scopes: list[str] | None = None,
+    ) -> None:
         user_id = self._user_ids.setdefault(login, 1000 + len(self._user_ids))
-        self._tokens[token] = Caller(login, user_id, _names(repositories))
+        classic = None if scopes is None else tuple(scopes)
+        self._tokens[token] = Caller(login, user_id, _names(repositories), scopes=classic)
 
     def revoke(self, token: str) -> bool:
         return self._tokens.pop(token, None) is not None

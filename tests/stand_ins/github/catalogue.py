@@ -23,6 +23,8 @@ class Metadata:
     private: bool = False
     archived: bool = False
     disabled: bool = False
+    # git refuses it although REST says that it is not disabled, as was seen.
+    disabled_for_git: bool = False
     fork: bool = False
     stars: int = 0
     topics: list[str] = field(default_factory=list)

@@ -73,7 +73,7 @@ class GitEndpoint:
         if found.metadata.block_status is not None:
             reason = found.metadata.block_reason.upper()
             return text(403, f"Repository unavailable due to {reason} takedown.\n")
-        if found.metadata.disabled:
+        if found.metadata.disabled or found.metadata.disabled_for_git:
             return text(
                 403, f"Repository '{found.full_name}' is disabled.\nPlease ask the owner to check their account.\n"
             )

@@ -115,6 +115,8 @@ class RestApi:
             if not free and not (response.status == 304 and call.signed_in):
                 window.used += 1
             response.headers.update(_limit_headers(window))
+        if call.caller is not None and call.caller.scopes is not None:
+            response.headers["X-OAuth-Scopes"] = ", ".join(call.caller.scopes)
         return response
 
     def _dispatch(self, call: Call, path: str) -> Page:

@@ -26,6 +26,7 @@ class Steering(StandIn):
         names = [
             "create_repository",
             "rename_repository",
+            "forget_former_names",
             "delete_repository",
             "recreate_repository",
             "set_metadata",
@@ -92,6 +93,12 @@ class Steering(StandIn):
             raise ActionError(f"{to} exists")
         self.catalogue.move(self._repository(repository), to)
 
+    async def forget_former_names(self, repository: str) -> None:
+        """The old names redirect no more, as after somebody took one and let it go again."""
+        found = self._repository(repository)
+        found.metadata.former_names.clear()
+        self.catalogue.save(found)
+
     async def delete_repository(self, repository: str) -> None:
         self.catalogue.delete(self._repository(repository))
 
@@ -101,7 +108,7 @@ class Steering(StandIn):
         return await self.create_repository(repository)
 
     async def set_metadata(self, repository: str, **members: Any) -> None:
-        """Changes members of `Metadata`: archived, disabled, private, description, block_status …"""
+        """Changes members of `Metadata`: archived, disabled, disabled_for_git, private, description, block_status …"""
         found = self._repository(repository)
         unknown = members.keys() - Metadata.__dataclass_fields__.keys()
         if unknown:
@@ -185,9 +192,15 @@ class Steering(StandIn):
         lines = await self._git(self._repository(repository).path, "for-each-ref", "--format=%(objectname) %(refname)")
         return {ref: oid for oid, _, ref in (line.partition(" ") for line in lines.splitlines())}
 
-    async def add_token(self, token: str, login: str = "octocat", repositories: list[str] | None = None) -> None:
-        """repositories: the private ones that the token may see; None for all."""
-        self.accounts.add_token(token, login, repositories)
+    async def add_token(
+        self,
+        token: str,
+        login: str = "octocat",
+        repositories: list[str] | None = None,
+        scopes: list[str] | None = None,
+    ) -> None:
+        """repositories: the private ones that the token may see; None for all. scopes: makes it a classic token."""
+        self.accounts.add_token(token, login, repositories, scopes)
 
     async def revoke_token(self, token: str) -> bool:
         return self.accounts.revoke(token)
