@@ -8,10 +8,17 @@ import pytest
 from tests.transfer.world import REPOSITORY, World, world_in
 
 
+@pytest.fixture(params=("Relay", "Git"))
+def engine(request: pytest.FixtureRequest) -> str:
+    """One contract: what moves data is to make no difference."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, engine: str) -> AsyncIterator[World]:
     """The repository is empty."""
     async with world_in(tmp_path) as made:
+        made.engine = engine
         yield made
 
 

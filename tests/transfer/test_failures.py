@@ -12,12 +12,14 @@ import pytest
 from github_onedev_sync.api.assignment import Assignment
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry
+from github_onedev_sync.api.refs import Listing
 from github_onedev_sync.api.report import Outcome, TaskReport
 from github_onedev_sync.transfer import git_engine
 from github_onedev_sync.transfer.engine import Endpoint, Engine
 from github_onedev_sync.transfer.git_engine import GitEngine, environment
 from github_onedev_sync.transfer.steps import Command, Knowledge, Push, PushResult
 from github_onedev_sync.worker.clock import Clock
+from github_onedev_sync.worker.engines import EngineFactory, make_engine
 from github_onedev_sync.worker.log import JsonLog
 from github_onedev_sync.worker.run import Run
 from tests.stand_ins.processes import run_git
@@ -124,9 +126,7 @@ async def test_a_source_that_breaks_off(mirrored: World, fault: dict[str, Any]) 
         {"status": 503, "body": "Server not ready"},
         {"status": 404, "body": "<html>", "headers": {"Content-Type": "text/html"}},
         {"cut_request_after": 100},
-        {"cut_after": 5},
         {"drop": "before"},
-        {"drop": "after"},
     ],
     ids=str,
 )
@@ -136,6 +136,22 @@ async def test_a_target_that_breaks_off(mirrored: World, fault: dict[str, Any]) 
     await assert_fails(mirrored, Reason.TARGET_UNAVAILABLE)
     await mirrored.assert_whole()
     await assert_heals(mirrored)
+
+
+@pytest.mark.parametrize("fault", [{"cut_after": 5}, {"drop": "after"}], ids=str)
+async def test_what_onedev_did_without_saying_so_is_found_done(mirrored: World, fault: dict[str, Any]) -> None:
+    await mirrored.github.commit(REPOSITORY, "dev", {"big": "x" * 5000})
+    mirrored.onedev.faults.add(**PUSH, count=None, **fault)
+    assert (await mirrored.sync(on_rewrite="Follow")).outcome is Outcome.SYNCED
+    await mirrored.assert_equal()
+
+
+async def test_a_run_tries_again_by_itself(mirrored: World) -> None:
+    await mirrored.github.commit(REPOSITORY, "dev", {"big": "x" * 5000})
+    mirrored.github.faults.add(**FETCH, cut_after=300)
+    mirrored.onedev.faults.add(**PUSH, status=503)
+    assert (await mirrored.sync()).outcome is Outcome.SYNCED
+    await mirrored.assert_equal()
 
 
 async def test_a_target_that_takes_the_right_to_push_away(mirrored: World) -> None:
@@ -148,9 +164,10 @@ async def test_a_target_that_takes_the_right_to_push_away(mirrored: World) -> No
 
 async def test_a_default_branch_that_onedev_does_not_take(mirrored: World) -> None:
     await mirrored.github.set_default_branch(REPOSITORY, "dev")
-    mirrored.onedev.faults.add(method="POST", path="default-branch", status=503)
+    fault = mirrored.onedev.faults.add(method="POST", path="default-branch", count=None, status=503)
     await assert_fails(mirrored, Reason.TARGET_UNAVAILABLE)
-    mirrored.onedev.faults.add(method="POST", path="default-branch", drop="before")
+    mirrored.onedev.faults.clear(fault.id)
+    mirrored.onedev.faults.add(method="POST", path="default-branch", count=None, drop="before")
     await assert_fails(mirrored, Reason.TARGET_UNAVAILABLE)
     await assert_heals(mirrored)
 
@@ -167,27 +184,35 @@ async def test_a_first_sync_that_is_cut_is_finished_by_the_next_one(world: World
 # ---- what an engine may meet
 
 
-class Meddled(GitEngine):
-    """Somebody changes something between the listing and the push."""
+class Meddled:
+    """An engine with somebody who changes something between the listing and each push."""
 
-    def __init__(self, meddle: Callable[[], Awaitable[None]], *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, engine: Engine, meddle: Callable[[], Awaitable[None]]) -> None:
+        self._engine = engine
         self._meddle = meddle
+        self.name = engine.name
+
+    @property
+    def received(self) -> int:
+        return self._engine.received
+
+    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
+        return await self._engine.prepare(wanted, source, target)
 
     async def push(self, push: Push) -> PushResult:
         await self._meddle()
-        return await super().push(push)
+        return await self._engine.push(push)
+
+    async def close(self) -> None:
+        await self._engine.close()
 
 
 async def sync_meddled(world: World, meddle: Callable[[], Awaitable[None]], **changes: Any) -> TaskReport:
-    def engine(*arguments: Any) -> Engine:
-        return Meddled(meddle, *arguments)
-
-    return await sync_with(world, engine, **changes)
+    return await sync_with(world, lambda name, kit: Meddled(make_engine(name, kit), meddle), **changes)
 
 
-async def sync_with(world: World, engine: Callable[..., Engine], **changes: Any) -> TaskReport:
-    assignment = Assignment("r1", 60, (world.task(**changes),))
+async def sync_with(world: World, engine: EngineFactory, **changes: Any) -> TaskReport:
+    assignment = Assignment("r1", 60, (world.task(**changes),), ())
     run = Run(assignment, world.scratch(), JsonLog(io.StringIO(), Clock(), "r1"), Clock(), engine)
     await run.execute()
     return run.report().tasks[0]
@@ -232,7 +257,7 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
+    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
         raise self._error
 
     async def push(self, push: Push) -> PushResult:
@@ -264,8 +289,9 @@ async def test_an_object_that_vanished_from_the_source(mirrored: World) -> None:
         mirrored.scratch() / "x", Endpoint(f"{mirrored.github.url}/{REPOSITORY}.git"),
         Endpoint(f"{mirrored.onedev.url}/{PROJECT}", ONEDEV_TOKEN), nothing,
     )  # fmt: skip
+    there = Listing({}, url=f"{mirrored.github.url}/{REPOSITORY}.git")
     with pytest.raises(Retry, match="changed while"):
-        await engine.prepare([Command("refs/heads/x", None, "1" * 40)], f"{mirrored.github.url}/{REPOSITORY}.git")
+        await engine.prepare([Command("refs/heads/x", None, "1" * 40)], there, Listing({}))
     await engine.close()
 
 

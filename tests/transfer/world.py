@@ -31,6 +31,8 @@ ONEDEV_TOKEN = "target-secret-of-the-tests"
 REPOSITORY = "octo/repo"
 PROJECT = "repo"
 MARK = Mark("api.github.com", 7, "default/repo")
+# Two more attempts, without a pause.
+AT_ONCE = (0.0, 0.0)
 TIME = "20261123T010203Z"
 
 
@@ -40,6 +42,7 @@ class World:
     onedev: OneDevStandIn
     folder: Path
     project_id: int
+    engine: str = "Auto"
     runs: int = field(default=0)
 
     @property
@@ -65,6 +68,7 @@ class World:
             mark=MARK.line,
             archive_time=f"20261123T0102{self.runs:02}Z",
             default_branch="main",
+            engine=self.engine,
         )
         return replace(task, **changes)
 
@@ -79,7 +83,8 @@ class World:
 
     async def sync_all(self, *tasks: Task, timeout_seconds: float = 60) -> tuple[TaskReport, ...]:
         self.log = io.StringIO()
-        run = Run(Assignment("r1", timeout_seconds, tasks), self.scratch(), JsonLog(self.log, Clock(), "r1"), Clock())
+        assignment = Assignment("r1", timeout_seconds, tasks, AT_ONCE)
+        run = Run(assignment, self.scratch(), JsonLog(self.log, Clock(), "r1"), Clock())
         await run.execute()
         return run.report().tasks
 
@@ -102,7 +107,7 @@ class World:
             env={
                 **os.environ,
                 "PYTHONPATH": "operator",
-                ENVIRONMENT_VARIABLE: Assignment("r1", timeout_seconds, tasks or (self.task(),)).to_json(),
+                ENVIRONMENT_VARIABLE: Assignment("r1", timeout_seconds, tasks or (self.task(),), AT_ONCE).to_json(),
                 TERMINATION_LOG_VARIABLE: str(log),
                 WORK_DIRECTORY_VARIABLE: str(self.scratch()),
             },

@@ -63,11 +63,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A run: its correlation id, the seconds it may take, and its tasks, several at once but one push at a time."""
+    """A run: its correlation id, the seconds it may take, and its tasks, several at once but one push at a time.
+
+    `pauses` are the seconds before each further attempt at a mirror.
+    """
 
     run: str
     timeout_seconds: float
     tasks: tuple[Task, ...] = field(default=())
+    pauses: tuple[float, ...] = (1.0, 5.0)
     v: int = 1
 
     def to_json(self) -> str:
@@ -80,7 +84,8 @@ class Assignment:
             data = json.loads(text)
             if data["v"] != 1:
                 raise ValueError(f"assignment version {data['v']!r} is not 1: controller and worker differ in version")
-            return cls(data["run"], float(data["timeout_seconds"]), tuple(_task(task) for task in data["tasks"]))
+            tasks = tuple(_task(task) for task in data["tasks"])
+            return cls(data["run"], float(data["timeout_seconds"]), tasks, tuple(map(float, data["pauses"])))
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not an assignment: {error!r}") from error
 

@@ -91,12 +91,18 @@ class Difference:
 
 
 def differences(source: Refs, target: Refs) -> list[Difference]:
-    """Every ref that is not the same on both sides, sorted by name."""
+    """Every ref that is not the same on both sides, sorted by name. What a person restored at the target is none."""
+    ours = without_restored(target, source)
     return [
-        Difference(name, source.get(name), target.get(name))
-        for name in sorted(source.keys() | target.keys())
-        if source.get(name) != target.get(name)
+        Difference(name, source.get(name), ours.get(name))
+        for name in sorted(source.keys() | ours.keys())
+        if source.get(name) != ours.get(name)
     ]
+
+
+def without_restored(target: Refs, source: Refs) -> dict[str, str]:
+    """The target's refs without those below `RESTORED` that the source does not have: they are a person's."""
+    return {name: oid for name, oid in target.items() if name in source or not name.startswith(RESTORED)}
 
 
 def digest_differences(diffs: Iterable[Difference]) -> str:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from .refs import ARCHIVE
 
+TIME_FORMAT = "%Y%m%dT%H%M%SZ"
+
 _NAME = re.compile(
     re.escape(ARCHIVE) + r"(?P<time>[0-9]{8}T[0-9]{6}Z)(-(?P<number>[1-9][0-9]{0,8}))?/(?P<ref>(heads|tags|notes)/.+)",
     re.DOTALL,
@@ -34,7 +36,7 @@ def read_name(name: str) -> ArchivedTip | None:
     if found is None:
         return None
     try:
-        time = datetime.strptime(found["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        time = datetime.strptime(found["time"], TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:  # such as a thirteenth month
         return None
     return ArchivedTip(time, int(found["number"] or 1), "refs/" + found["ref"], name)

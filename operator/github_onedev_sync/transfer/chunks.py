@@ -1,11 +1,14 @@
 """Which names OneDev takes, and how many in one push.
 
 OneDev's hooks send git's list of refs as a form that they do not encode (`GitPreReceiveCallback`): `+` breaks every
-push that holds it; `%`, `&` and `=` break or truncate the list after them; and the form may have 5,000,000 bytes.
+push that holds it, and so does `%` unless two hex digits follow; `%`, `&` and `=` break or truncate the list after
+them; and the form may have 5,000,000 bytes.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..api.refs import ARCHIVE, BRANCHES, ENCODED, TAGS
 from .steps import Command, Kind, Push
 
 REFS_PER_PUSH = 5000
@@ -15,14 +18,38 @@ _FILE_NAME_LIMIT = 255 - len(".lock")
 _PATH_LIMIT = 3800
 
 
+_BREAKS = re.compile(r"\+|%(?![0-9A-Fa-f]{2})")
+_CODE = re.compile(r"!([0-9A-F]{2})")
+
+
 def refusal(name: str) -> str | None:
-    """Why `name` can never be pushed to OneDev, or None."""
-    if "+" in name:
-        return "OneDev refuses every push of a name with +"
+    """Why the target can never hold `name`, or None."""
     encoded = name.encode()
     if len(encoded) > _PATH_LIMIT or any(len(part) > _FILE_NAME_LIMIT for part in encoded.split(b"/")):
         return "the name is too long for a file at the target"
+    if breaks_pushes(name) and name.startswith(TAGS):
+        return f"OneDev refuses every push of a name with + or a bare %; it is kept as {encoded_name(name)}"
+    if breaks_pushes(name) and not name.startswith(BRANCHES):
+        return "OneDev refuses every push of a name with + or a bare %"
     return None
+
+
+def breaks_pushes(name: str) -> bool:
+    """Whether OneDev refuses every push with `name` in it."""
+    return _BREAKS.search(name) is not None
+
+
+def encoded_name(name: str) -> str:
+    """Where a tag is kept whose own name OneDev does not take."""
+    return ENCODED + _encode(name)
+
+
+def decoded_name(name: str) -> str | None:
+    """The tag that is kept as `name`, or None where no tag is."""
+    if not name.startswith(ENCODED):
+        return None
+    tag = "refs/" + _CODE.sub(lambda code: chr(int(code[1], 16)), name.removeprefix(ENCODED))
+    return tag if tag.startswith(TAGS) and encoded_name(tag) == name else None
 
 
 def is_delicate(name: str) -> bool:
@@ -32,8 +59,11 @@ def is_delicate(name: str) -> bool:
 
 def archive_name(name: str, time: str) -> str:
     """Where a tip of `name` is kept. What OneDev's hooks do not take is written as `!` and two hex digits."""
-    kept = "".join(f"!{ord(c):02X}" if c in "!+%&=" else c for c in name.removeprefix("refs/"))
-    return f"refs/archive/{time}/{kept}"
+    return f"{ARCHIVE}{time}/{_encode(name)}"
+
+
+def _encode(name: str) -> str:
+    return "".join(f"!{ord(c):02X}" if c in "!+%&=" else c for c in name.removeprefix("refs/"))
 
 
 def pushes(kind: Kind, commands: Iterable[Command]) -> Iterator[Push]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from ..api.errors import Retry
+from ..api.refs import Listing
 from .steps import Command, Knowledge, Push, PushResult
 
 Progress = Callable[[str, int], None]
@@ -28,8 +30,23 @@ class Endpoint:
         return replace(self, url=url, token=self.token if same else None)
 
 
+class Unfit(Exception):
+    """This engine cannot mirror this repository; another one may. The text says why."""
+
+
+class Trouble(Retry):
+    """The conversation itself went wrong. Where it does so again, another engine is worth a try."""
+
+
+class Moved(Retry):
+    """A ref was not where it had been seen: worth another look at once."""
+
+
 class Engine(Protocol):
-    """Moves objects and refs of one repository. Used by one run only; `close` ends whatever it started."""
+    """Moves objects and refs of one repository. Used by one run only; `close` ends whatever it started.
+
+    Every method may raise Unfit.
+    """
 
     name: str
     """What `TaskReport.engine` says."""
@@ -39,11 +56,11 @@ class Engine(Protocol):
         """Bytes of pack data that the source sent so far."""
         ...
 
-    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
-        """Gets the objects of these creations and updates ready, as far as the engine must, and tells about them.
+    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
+        """Gets ready for these creations and updates, as far as the engine must, and tells what it learned of them.
 
-        `url` is where the source's refs were read; an engine follows no redirect of its own.
-        Raises `SyncError`; nothing has changed at the target then.
+        It is called once an attempt, with that attempt's listings. Refs of the mirror do not change at the target.
+        An engine follows no redirect of its own: `source.url` is where the source's refs were read. Raises `SyncError`.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..api.errors import SyncError
-from ..api.refs import TAGS
+from ..api.refs import TAGS, Listing
 from .engine import Endpoint, Progress
 from .git_words import fetch_error, out_of_space, push_error, refusal_error, refusals, shallow
 from .side import USER_AGENT, basic
@@ -82,14 +82,14 @@ class GitEngine:
     def received(self) -> int:
         return self._received
 
-    async def prepare(self, wanted: Sequence[Command], url: str) -> Knowledge:
+    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
         """Fetches the wanted objects by id, so that a source that moves meanwhile cannot mix two states."""
-        self._source = self._source.at(url)
+        self._source = self._source.at(source.url)
         await self._init()
         if not wanted:
             return Knowledge()
         # As refs, so that the fetch from the target that archiving needs knows what is here already.
-        specs = "".join(f"{c.new}:{_OURS}{c.name.removeprefix('refs/')}\n" for c in wanted)
+        specs = "".join(f"+{c.new}:{_OURS}{c.name.removeprefix('refs/')}\n" for c in wanted)
         done = await self._run(
             *_FETCH, self._source.url, stdin=specs, silence_seconds=_SOURCE_SILENCE
         )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError
 from .answers import public, source_error, target_error, untrusted
+from .engine import Moved
 
 _STATUS = re.compile(r"The requested URL returned error: (\d{3})")
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
@@ -95,7 +96,7 @@ def refusal_error(refused: Mapping[str, str], stderr: Iterable[str] = ()) -> Syn
     name, why = next(iter(refused.items()))
     more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
     if any(words in why for words in _MOVED):
-        return Retry(Reason.TARGET_CHANGED, f"{name}{more} changed at the target during the run ({why})")
+        return Moved(Reason.TARGET_CHANGED, f"{name}{more} changed at the target during the run ({why})")
     if any(words in why for words in ("unpack", "missing necessary objects", "remote failed", "no report")):
         return Retry(Reason.TARGET_UNAVAILABLE, f"OneDev could not take {name}{more}: {why}")
     said = _hook_words(stderr)

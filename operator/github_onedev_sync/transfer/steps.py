@@ -20,12 +20,14 @@ class Kind(StrEnum):
     """What a push is for."""
 
     MARK = "mark"
+    STAGED = "staged tips"
     ARCHIVE = "archive"
     DEFAULT_BRANCH = "default branch"
     REFS = "refs"
     SINGLE = "single ref"
     DELETIONS = "deletions"
     TAGS_OF_OTHER_OBJECTS = "tags that lead to no commit"
+    EXPIRED = "archived tips whose time is over"
 
 
 # Here a refusal concerns the refs themselves, so the run goes on and reports them.
@@ -37,7 +39,7 @@ class Push:
     """Commands for one `git push`, in this order.
 
     The objects behind them come from the source, except that those of `Kind.ARCHIVE` are the target's own and that
-    `objects` (type and content) are made here.
+    `objects` (type and content) are made here. Deletions of staged tips ride along with whatever needed them.
     """
 
     kind: Kind
@@ -52,7 +54,14 @@ class SetHead:
     branch: str
 
 
-Step = Push | SetHead
+@dataclass(frozen=True)
+class MoveBranch:
+    """A branch whose name breaks every push to OneDev, by its REST API, which can create and delete but not move."""
+
+    command: Command
+
+
+Step = Push | SetHead | MoveBranch
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,13 @@ class Knowledge:
     """What only objects tell.
 
     `forced` names the updates that are not known to be a fast-forward, `other_objects` the wanted tags that lead to
-    a tree or a blob.
+    a tree or a blob. `staged` are the refs, with their object ids, under which tips were brought to the target to be
+    asked about.
     """
 
     forced: frozenset[str] = frozenset()
     other_objects: frozenset[str] = frozenset()
+    staged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
-"""One run: its mirrors one after the other, each reported on its own, none able to spoil its neighbours."""
+"""One run: its mirrors, several at once but one push at a time, each reported on its own, none able to spoil its
+neighbours."""
 
 import asyncio
 import errno
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -14,33 +16,50 @@ from ..api.conditions import Reason
 from ..api.errors import SyncError
 from ..api.redact import Redactor, printable
 from ..api.report import Outcome, Report, TaskReport
-from ..transfer.engine import Endpoint, Engine, Progress
-from ..transfer.git_engine import GitEngine
+from ..transfer.engine import Endpoint
 from ..transfer.git_words import out_of_space
-from ..transfer.head import set_default_branch
 from ..transfer.listing import RefReader
-from ..transfer.sync import Tally, Ways, synchronize
+from ..transfer.onedev import Repository
+from ..transfer.sync import Engines, Ways, synchronize
+from ..transfer.tally import Tally
 from .clock import Clock
-from .credentials import Credentials, read
+from .credentials import read
+from .engines import EngineFactory, Kit, make_engine
 from .log import JsonLog, ProgressLog
 
-EngineFactory = Callable[[Path, Endpoint, Endpoint, Progress], Engine]
+# While one mirror's objects move, others list and compare.
+_AT_ONCE = 4
+
+
+@dataclass
+class _Work:
+    """One mirror's part."""
+
+    task: Task
+    scratch: Path
+    started: float
+    tally: Tally = field(default_factory=Tally)
+    report: TaskReport | None = None
 
 
 @dataclass
 class Run:
-    """`scratch` is a directory that holds one mirror's objects at a time."""
+    """`scratch` is a directory for the objects of mirrors that git moves."""
 
     assignment: Assignment
     scratch: Path
     log: JsonLog
     clock: Clock
-    engine: EngineFactory = GitEngine
+    engine: EngineFactory = make_engine
 
     def __post_init__(self) -> None:
-        self._reports: list[TaskReport] = []
-        self._tally = Tally()
-        self._started = self.clock.monotonic()
+        now = self.clock.monotonic()
+        self._work = [
+            _Work(task, self.scratch / f"task-{number}", now) for number, task in enumerate(self.assignment.tasks)
+        ]
+        self._secrets: set[str] = set()
+        # One Job is one slot of its server's.
+        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(1))
 
     async def execute(self) -> None:
         """Carries the assignment out within its time. Cancelling it is fine: `report` tells how far it came."""
@@ -56,19 +75,24 @@ class Run:
 
     async def _all(self) -> None:
         # A server's cookies would carry one mirror's session over to the next one's token.
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(trust_env=True, auto_decompress=False, cookie_jar=jar) as session:
-            for number, task in enumerate(self.assignment.tasks):
-                self._tally = Tally()
-                self._started = self.clock.monotonic()
-                self.log("started", mirror=task.key)
-                report = await self._one(task, session, self.scratch / f"task-{number}")
-                self._add(report)
+        jar, at_once = aiohttp.DummyCookieJar(), asyncio.Semaphore(_AT_ONCE)
+        async with (
+            aiohttp.ClientSession(trust_env=True, auto_decompress=False, cookie_jar=jar) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            for work in self._work:
+                group.create_task(self._one(work, session, at_once))
 
-    def _add(self, report: TaskReport) -> None:
-        seconds = round(self.clock.monotonic() - self._started, 3)
-        report = replace(report, seconds=seconds, message=printable(self.log.redact(report.message)))
-        self._reports.append(report)
+    async def _one(self, work: _Work, session: aiohttp.ClientSession, at_once: asyncio.Semaphore) -> None:
+        async with at_once:
+            work.started = self.clock.monotonic()
+            self.log("started", mirror=work.task.key)
+            self._add(work, await self._reported(work, session))
+
+    def _add(self, work: _Work, report: TaskReport) -> None:
+        seconds = round(self.clock.monotonic() - work.started, 3)
+        message, fallback = printable(self.log.redact(report.message)), printable(self.log.redact(report.fallback))
+        work.report = report = replace(report, seconds=seconds, message=message, fallback=fallback)
         self.log(
             "finished",
             level="error" if report.outcome is Outcome.FAILED else "info",
@@ -76,67 +100,69 @@ class Run:
             outcome=report.outcome,
             reason=report.reason,
             message=report.message,
+            engine=report.engine,
+            **({"fallback": report.fallback} if report.fallback else {}),
             seconds=seconds,
             bytes=report.bytes,
             created=report.created,
             updated=report.updated,
             deleted=report.deleted,
             archived=report.archived,
+            pruned=report.pruned,
             rejected=report.rejected,
         )
 
     def _end(self, reason: Reason, message: str) -> None:
-        """Reports the mirror that was being worked on, and those that were not begun."""
-        for task in self.assignment.tasks[len(self._reports) :]:
-            self._add(self._failed(task, reason, message))
-            self._tally = Tally()
-            self._started = self.clock.monotonic()
+        """Reports the mirrors that were being worked on, and those that were not begun."""
+        for work in self._work:
+            if work.report is None:
+                self._add(work, _failed(work, reason, message))
 
-    def _failed(self, task: Task, reason: Reason, message: str) -> TaskReport:
-        return self._tally.report(task.key, Outcome.FAILED, reason, message)
-
-    async def _one(self, task: Task, session: aiohttp.ClientSession, scratch: Path) -> TaskReport:
+    async def _reported(self, work: _Work, session: aiohttp.ClientSession) -> TaskReport:
         try:
-            return await self._synchronize(task, session, scratch)
+            return await self._synchronize(work, session)
         except SyncError as error:
-            return self._failed(task, error.reason, error.message)
+            return _failed(work, error.reason, error.message)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return self._failed(task, Reason.OUT_OF_SPACE, str(out_of_space()))
-            return self._bug(task, error)
+                return _failed(work, Reason.OUT_OF_SPACE, str(out_of_space()))
+            return self._bug(work, error)
         except Exception as error:  # noqa: BLE001 (the border that keeps a fault of ours from the other mirrors)
-            return self._bug(task, error)
+            return self._bug(work, error)
 
-    def _bug(self, task: Task, error: Exception) -> TaskReport:
-        self.log("bug", level="error", mirror=task.key, traceback="".join(traceback.format_exception(error)))
-        return self._failed(task, Reason.WORKER_FAILED, f"a fault of the worker itself: {error!r}")
+    def _bug(self, work: _Work, error: Exception) -> TaskReport:
+        self.log("bug", level="error", mirror=work.task.key, traceback="".join(traceback.format_exception(error)))
+        return _failed(work, Reason.WORKER_FAILED, f"a fault of the worker itself: {error!r}")
 
-    async def _synchronize(self, task: Task, session: aiohttp.ClientSession, scratch: Path) -> TaskReport:
+    async def _synchronize(self, work: _Work, session: aiohttp.ClientSession) -> TaskReport:
+        task = work.task
         source = read(task.source.credentials, Reason.SOURCE_AUTHENTICATION_FAILED, "source")
         target = read(task.target.credentials, Reason.TARGET_AUTHENTICATION_FAILED, "target")
-        self.log.redact = Redactor(filter(None, (source.token, target.token)))
-        engine = self.engine(
-            scratch,
-            Endpoint(task.source.url, source.token, source.ca_file),
-            Endpoint(task.target.url, target.token, target.ca_file),
+        self._secrets.update(filter(None, (source.token, target.token)))
+        self.log.redact = Redactor(self._secrets)
+        reader = RefReader(session)
+        repository = Repository(session, task.api_url, task.project_id, target.token, target.ca)
+        kit = Kit(
+            task,
+            session,
+            Endpoint(task.source.url, source.token, source.ca_file, source.ca),
+            Endpoint(task.target.url, target.token, target.ca_file, target.ca),
+            repository,
+            work.scratch,
             ProgressLog(self.log, self.clock, task.key),
         )
-        try:
-            return await synchronize(task, _ways(task, session, source, target), engine, self._tally)
-        finally:
-            self._tally.bytes = engine.received
-            await engine.close()
+        ways = Ways(
+            source=lambda: reader.source_refs(task.source.url, source.token, source.ca),
+            target=lambda: reader.target_refs(task.target.url, target.token, target.ca),
+            repository=repository,
+            slot=self._slots[urlsplit(task.target.url).netloc],
+        )
+        engines = Engines(lambda name: self.engine(name, kit), self.assignment.pauses)
+        return await synchronize(task, ways, engines, work.tally)
 
     def report(self) -> Report:
-        return Report(self.assignment.run, tuple(self._reports))
+        return Report(self.assignment.run, tuple(work.report for work in self._work if work.report))
 
 
-def _ways(task: Task, session: aiohttp.ClientSession, source: Credentials, target: Credentials) -> Ways:
-    reader = RefReader(session)
-    return Ways(
-        source=lambda: reader.source_refs(task.source.url, source.token, source.ca),
-        target=lambda: reader.target_refs(task.target.url, target.token, target.ca),
-        set_head=lambda branch: set_default_branch(
-            session, task.api_url, task.project_id, branch, target.token, target.ca
-        ),
-    )
+def _failed(work: _Work, reason: Reason, message: str) -> TaskReport:
+    return work.tally.report(work.task.key, Outcome.FAILED, reason, message)

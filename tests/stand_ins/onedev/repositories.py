@@ -1,6 +1,7 @@
 """`/~api/repositories`: default branch, branches and tags; and what clone-url says."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,11 @@ from .binding import bind
 from .model import Privilege, Project
 from .projects import Projects
 from .refusals import Refused, server_error
-from .resources import Call, Raw, Route
+from .resources import Call, Raw, Route, integer
 from .store import Store
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
+RANGE = re.compile(r"until commit\(([0-9a-f]{40})\) since commit\(([0-9a-f]{40})\)")
 
 
 class Repositories:
@@ -38,6 +40,7 @@ class Repositories:
             Route("POST", one + "/tags", self.create_tag),
             Route("GET", one + "/tags/(.+)", self.tag),
             Route("DELETE", one + "/tags/(.+)", self.delete_tag),
+            Route("GET", one + "/commits", self.commits, frozenset(("count",)), frozenset(("query", "field"))),
             Route("GET", r"/projects/([^/]+)/clone-url", self.clone_url),
         ]
 
@@ -109,6 +112,22 @@ class Repositories:
     async def tag(self, call: Call) -> dict[str, Any]:
         project, name = self._project(call, Privilege.READ), call.path[1]
         return await self._facade(project, TAGS + name, f"Tag not found: {name}")
+
+    async def commits(self, call: Call) -> list[dict[str, Any]]:
+        """Of the query language as much as tells a fast-forward: `until commit(A) since commit(B)`."""
+        project, count = self._project(call, Privilege.READ), integer(call, "count")
+        asked = RANGE.fullmatch(call.query.get("query", ""))
+        if count > 10_000:
+            raise Refused(406, "Count should not be greater than 10000")
+        if asked is None:
+            raise Refused(406, "Invalid query")
+        if None in [await self._commit(project, revision) for revision in asked.groups()]:
+            raise server_error("Unable to find revision")
+        until, since = asked.groups()
+        lines = await self._git(project, "log", f"--max-count={count}", "--format=%H%x00%s", until, f"^{since}")
+        fields = ("subject", "body", "commitDate", "committer", "author", "parentHashes", "fileChanges")
+        found = [line.partition("\0") for line in lines.splitlines()]
+        return [{"hash": oid, **dict.fromkeys(fields), "subject": subject} for oid, _, subject in found]
 
     async def create_branch(self, call: Call) -> str:
         data = bind(call.body, binding.BRANCH, "createBranch")

@@ -1,0 +1,186 @@
+"""The engine that keeps nothing: packs stream from the source into OneDev, without a clone, a disk, or git.
+
+It has no objects, so what only objects tell is asked for: OneDev says whether a move is a fast-forward, once the new
+tip is there under a name of its own; the source says which tags lead to no commit.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import aiohttp
+
+from ..api.errors import Stalled, SyncError
+from ..api.refs import BRANCHES, STAGED, TAGS, Listing
+from .answers import public
+from .chunks import pushes
+from .engine import Endpoint, Progress, Trouble, Unfit
+from .onedev import Repository
+from .relay_fetch import Fetcher, Incoming, Timings
+from .relay_push import Pusher
+from .slices import boundaries, slices_for
+from .steps import Command, Kind, Knowledge, Push, PushResult
+from .wire import WireError, build_pack, fetch_request, object_count
+
+# A pack that ends within this goes with its length, which proxies like better, and does not wait in OneDev's queue
+# while the source does nothing.
+BUFFER = 1 << 20
+HAVES = 500
+_USEFUL = (STAGED, BRANCHES, TAGS)
+_QUESTIONS = 4
+_PHASE = "Streaming objects"
+
+
+class RelayEngine:
+    """`judge` asks which moves are fast-forwards; without it all count as such. `size_kb` is GitHub's figure."""
+
+    name = "Relay"
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        source: Endpoint,
+        target: Endpoint,
+        repository: Repository,
+        progress: Progress,
+        *,
+        judge: bool = True,
+        size_kb: int = 0,
+        timings: Timings | None = None,
+    ) -> None:
+        self._session = session
+        self._source = source
+        self._repository = repository
+        self._progress = progress
+        self._judge = judge
+        self._size_kb = size_kb
+        self._timings = timings or Timings()
+        self._pusher = Pusher(session, target, self._timings)
+        self._fetcher = self._fetch_from(source)
+        self._listed = Listing({})
+        self._known: set[str] = set()
+        self._staged: dict[str, str] = {}
+        self._fresh = False
+        self._objects = 0
+        self._received = 0
+
+    @property
+    def received(self) -> int:
+        return self._received
+
+    def _fetch_from(self, endpoint: Endpoint) -> Fetcher:
+        return Fetcher(self._session, endpoint, self._timings, self._show)
+
+    def _show(self, received: int) -> None:
+        if self._size_kb:
+            self._progress(_PHASE, min(99, (self._received + received) * 100 // (self._size_kb * 1024)))
+
+    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
+        if source.features is None:
+            raise Unfit(f"{public(source.url)} does not speak git's protocol version 2")
+        self._fetcher = self._fetch_from(self._source.at(source.url))
+        self._listed, self._known, self._staged = target, set(target.refs.values()), {}
+        self._fresh = not any(name.startswith(BRANCHES) for name in target.refs)
+        if not wanted:
+            return Knowledge()
+        await self._pusher.offered()
+        await self._slice(source)
+        moves = [c for c in wanted if c.old and c.new and c.name.startswith(BRANCHES)] if self._judge else []
+        await self._stage({c.new for c in moves if c.new})
+        other = await self._other_objects(wanted, source) if {"filter", "shallow"} <= source.features else frozenset()
+        return Knowledge(await self._forced(moves), other, dict(self._staged))
+
+    async def _slice(self, source: Listing) -> None:
+        """Brings a huge history over in parts, oldest first, so that a cut costs one of them and not everything."""
+        tip, count = source.refs.get(source.head or ""), slices_for(self._size_kb, self._objects)
+        if self._fresh and tip is not None and count > 1:
+            async for part in boundaries(self._fetcher.boundary, tip, count):
+                await self._stage(part)
+
+    async def _stage(self, oids: Iterable[str]) -> None:
+        tips = sorted(set(oids) - self._known)
+        for push in pushes(Kind.STAGED, [Command(STAGED + tip, None, tip) for tip in tips]):
+            result = await self.push(push)
+            if result.error:
+                raise result.error
+            self._staged |= {command.name: command.new for command in push.commands if command.new}
+
+    async def _forced(self, moves: Sequence[Command]) -> frozenset[str]:
+        limit = asyncio.Semaphore(_QUESTIONS)
+
+        async def lost(command: Command) -> str:
+            async with limit:
+                try:
+                    kept = await self._repository.is_fast_forward(command.old or "", command.new or "")
+                except Stalled:
+                    kept = False  # What OneDev does not tell is taken for a rewrite, so nothing is lost.
+                return "" if kept else command.name
+
+        return frozenset(filter(None, await asyncio.gather(*map(lost, moves))))
+
+    async def _other_objects(self, wanted: Sequence[Command], source: Listing) -> frozenset[str]:
+        commits = {oid for name, oid in source.refs.items() if name.startswith(BRANCHES)}
+        leads_to = {c.name: source.peeled.get(c.name, c.new or "") for c in wanted if c.name.startswith(TAGS)}
+        found = await self._fetcher.other_objects(set(leads_to.values()) - commits)
+        return frozenset(name for name, oid in leads_to.items() if oid in found)
+
+    async def push(self, push: Push) -> PushResult:
+        new = {command.new for command in push.commands if command.new}
+        if push.objects:
+            result = await self._pusher.push(push.commands, build_pack(push.objects))
+        elif new <= self._known:
+            result = await self._pusher.push(push.commands, build_pack() if new else b"")
+        else:
+            result = await self._relay(push, sorted(new - self._known))
+        self._known |= {command.new for command in result.done if command.new}
+        return result
+
+    async def _relay(self, push: Push, wants: Sequence[str]) -> PushResult:
+        try:
+            async with self._fetcher.fetch(fetch_request(wants, self._haves(push.commands))) as incoming:
+                try:
+                    arrived, whole = await self._begin(incoming)
+                    if not whole:
+                        return await self._pusher.push(push.commands, (arrived, incoming))
+                finally:
+                    self._received += incoming.received
+        except SyncError as error:
+            return PushResult(error=error)
+        return await self._pusher.push(push.commands, arrived)
+
+    async def _begin(self, incoming: Incoming) -> tuple[bytes, bool]:
+        """What comes first, and whether that is all. OneDev is not asked for a slot before it is there."""
+        pieces: list[bytes] = []
+        seconds = self._timings.counting
+        while sum(map(len, pieces)) < BUFFER:
+            try:
+                piece = await incoming.read(seconds)
+            except TimeoutError as error:
+                raise incoming.silent(seconds) from error
+            if not piece:
+                return self._checked(pieces, incoming), True
+            pieces.append(piece)
+            seconds = self._timings.silence
+        return self._checked(pieces, incoming), False
+
+    def _checked(self, pieces: Sequence[bytes], incoming: Incoming) -> bytes:
+        data = b"".join(pieces)
+        try:
+            objects = object_count(data)
+        except WireError as error:
+            raise incoming.garbled(error) from error
+        if self._fresh and not self._objects and not self._staged and slices_for(0, objects) > 1:
+            # Nothing of it has gone on to OneDev yet: the next attempt brings it in parts.
+            self._objects = objects
+            raise Trouble(incoming.reason, f"a pack of {objects} objects is too large for one push; it comes in parts")
+        return data
+
+    def _haves(self, commands: Iterable[Command]) -> list[str]:
+        """What OneDev has already, the most useful first: more gains nothing and costs 50 bytes each."""
+        refs = self._listed.refs
+        by_use = (self._staged, *({n: o for n, o in refs.items() if n.startswith(space)} for space in _USEFUL))
+        listed = chain.from_iterable(reversed(group.values()) for group in by_use)
+        return list(dict.fromkeys(filter(None, chain((command.old for command in commands), listed))))[:HAVES]
+
+    async def close(self) -> None:
+        """Nothing is left behind."""
