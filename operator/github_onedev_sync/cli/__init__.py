@@ -1,0 +1,1 @@
+"""Commands for people: what they read is `error: … / why: … / fix: …`, and never a traceback."""
