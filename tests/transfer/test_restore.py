@@ -149,7 +149,7 @@ async def test_an_unknown_tip(shell: Shell) -> None:
     err = await shell.refused("--archived=refs/archive/20200101T000000Z/heads/dev", "--branch=dev")
     assert "'refs/archive/20200101T000000Z/heads/dev' is no archived tip" in err
     assert "repo has no ref of that name" in err
-    assert "--list instead of --archived" in err
+    assert "--list in place of --archived" in err
 
 
 async def test_a_protected_branch_says_no_in_onedev_s_words(shell: Shell) -> None:

@@ -19,7 +19,7 @@ from ..transfer.steps import Command
 from ..transfer.wire import build_pack
 from .errors import CommandError, not_made, unreadable
 
-_LIST = "add --list instead of --archived to see what there is"
+_LIST = "take --list in place of --archived to see what there is"
 _ID_LIMIT = 64
 
 

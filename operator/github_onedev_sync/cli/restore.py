@@ -44,7 +44,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--server", required=True, metavar="URL", help="OneDev's front page, as in OneDevServer's url")
     parser.add_argument("--project", required=True, metavar="PATH", help="the whole path, as in status.target.path")
-    parser.add_argument("--token-file", required=True, metavar="FILE", help="holds a OneDev access token; - reads it")
+    parser.add_argument("--token-file", required=True, metavar="FILE", help="holds a OneDev access token; - is stdin")
     parser.add_argument("--ca", metavar="FILE", help="PEM certificates of the only authorities to trust")
     parser.add_argument("--insecure", action="store_true", help="allows http, over which the token travels in clear")
     task = parser.add_mutually_exclusive_group(required=True)
@@ -145,7 +145,7 @@ def _project(options: argparse.Namespace) -> Project:
 
 
 def _token(file: str) -> str:
-    token = _text("--token-file", "/dev/stdin" if file == "-" else file).strip()
+    token = _text("--token-file", file).strip()
     if not token or len(token) > _TOKEN_LIMIT or not all("!" <= character <= "~" for character in token):
         raise usage(
             f"--token-file {file} holds no token", "one line of visible ASCII is expected", "put a OneDev token there"
@@ -155,7 +155,7 @@ def _token(file: str) -> str:
 
 def _text(option: str, file: str) -> str:
     try:
-        return Path(file).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror or "it cannot be read" if isinstance(error, OSError) else "it is not text"
         raise usage(f"{option} {file} cannot be read", why, f"let {option} name a file that can be read") from error
