@@ -1,5 +1,6 @@
 """The order of a run, and what it never does: one example per rule."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from github_onedev_sync.api.refs import Listing, RefFilter, digest_differences
 from github_onedev_sync.transfer import chunks
 from github_onedev_sync.transfer.chunks import archive_name, conflicts, pushes
 from github_onedev_sync.transfer.mark import mark_oid
-from github_onedev_sync.transfer.plan import Plan, Wish, fetches, make_plan
-from github_onedev_sync.transfer.steps import Command, Kind, Knowledge, Push, SetHead
+from github_onedev_sync.transfer.plan import Plan, Wish, make_plan
+from github_onedev_sync.transfer.steps import Command, Kind, Knowledge, MoveBranch, Push, SetHead
 
 MARK = "refs/github-onedev-sync/github_com/1/ns/name"
 OTHER_MARK = "refs/github-onedev-sync/github_com/1/ns/old"
@@ -52,7 +53,11 @@ def plan_of(source: Listing, there: Listing, known: Knowledge | None = None, **c
 def shape(plan: Plan) -> list[Any]:
     """The steps: a kind with its `+created -deleted ~updated` names, or the words for a moved HEAD."""
     return [
-        step.branch if isinstance(step, SetHead) else (str(step.kind), [_sign(c) + c.name for c in step.commands])
+        step.branch
+        if isinstance(step, SetHead)
+        else ("by REST", _sign(step.command) + step.command.name)
+        if isinstance(step, MoveBranch)
+        else (str(step.kind), [_sign(c) + c.name for c in step.commands])
         for step in plan.steps
     ]
 
@@ -241,29 +246,84 @@ def test_only_what_the_filter_names_is_ever_deleted() -> None:
     assert plan_of(listing(heads_main=1), there, refs=everything).steps == ()
 
 
-def test_names_that_onedev_cannot_take_are_set_aside() -> None:
+def test_names_that_onedev_cannot_take_are_kept_in_another_way() -> None:
     source = Listing(
         {
             "refs/heads/main": oid(1),
-            "refs/tags/v1+k3s1": oid(1),
+            "refs/heads/feature+x": oid(2),
+            "refs/tags/v1+k3s1": oid(3),
             "refs/tags/100%": oid(1),
             "refs/tags/a&b": oid(1),
             "refs/tags/a=b": oid(1),
+            "refs/tags/a%41": oid(1),
             "refs/tags/" + "x" * 251: oid(1),
             "refs/tags/ok": oid(1),
         },
         "refs/heads/main",
     )
     plan = plan_of(source, target(heads_main=1))
+    staged = f"refs/github-onedev-sync-staged/{oid(2)}"
     assert shape(plan) == [
-        ("refs", ["+refs/tags/ok"]),
-        ("single ref", ["+refs/tags/100%"]),
+        ("refs", ["+refs/archive/encoded/tags/100!25", "+refs/tags/ok", "+refs/archive/encoded/tags/v1!2Bk3s1"]),
+        ("single ref", ["+refs/tags/a%41"]),
         ("single ref", ["+refs/tags/a&b"]),
         ("single ref", ["+refs/tags/a=b"]),
+        ("staged tips", ["+" + staged]),
+        ("by REST", "+refs/heads/feature+x"),
+        ("staged tips", ["-" + staged]),
     ]
-    assert "with +" in plan.rejected["refs/tags/v1+k3s1"]
+    assert "kept as refs/archive/encoded/tags/v1!2Bk3s1" in plan.rejected["refs/tags/v1+k3s1"]
     assert "too long" in plan.rejected["refs/tags/" + "x" * 251]
-    assert {c.name for c in fetches(wish(), source, target(heads_main=1))}.isdisjoint(plan.rejected)
+    assert set(plan.rejected) == {"refs/tags/v1+k3s1", "refs/tags/100%", "refs/tags/" + "x" * 251}
+
+
+def test_a_tag_that_is_kept_under_another_name_is_moved_and_deleted_there() -> None:
+    kept, archived = "refs/archive/encoded/tags/v1!2B", f"refs/archive/{TIME}/tags/v1!2B"
+    there = Listing({"refs/heads/main": oid(1), kept: oid(2), **MARKED}, "refs/heads/main")
+    moved = plan_of(Listing({"refs/heads/main": oid(1), "refs/tags/v1+": oid(3)}, "refs/heads/main"), there)
+    assert shape(moved) == [("archive", ["+" + archived]), ("refs", ["~" + kept])]
+    gone = plan_of(listing(heads_main=1), there)
+    assert shape(gone) == [("archive", ["+" + archived]), ("deletions", ["-" + kept])]
+    assert gone.rejected == {}
+
+
+def test_a_branch_that_rest_moves_is_the_default_one_only_once() -> None:
+    source = Listing({"refs/heads/a+b": oid(2)}, "refs/heads/a+b")
+    first = plan_of(source, Listing(MARKED), default_branch="refs/heads/a+b")
+    assert shape(first)[1:3] == [("by REST", "+refs/heads/a+b"), "refs/heads/a+b"]
+    there = Listing({"refs/heads/a+b": oid(1), **MARKED}, "refs/heads/a+b")
+    later = plan_of(source, there, default_branch="refs/heads/a+b")
+    assert later.steps == ()
+    assert "default branch" in later.rejected["refs/heads/a+b"]
+
+
+def test_staged_tips_go_with_what_needed_them() -> None:
+    staged = {f"refs/github-onedev-sync-staged/{oid(2)}": oid(2)}
+    plan = plan_of(listing(heads_main=2), target(heads_main=1), Knowledge(staged=staged))
+    assert shape(plan) == [("default branch", ["~refs/heads/main", f"-{next(iter(staged))}"])]
+    both = plan_of(listing(heads_main=2, tags_v=2), target(heads_main=1), Knowledge(staged=staged))
+    assert shape(both)[-1] == ("refs", ["+refs/tags/v", f"-{next(iter(staged))}"])
+
+
+def test_what_an_earlier_run_staged_goes() -> None:
+    left = f"refs/github-onedev-sync-staged/{oid(9)}"
+    there = target(heads_main=1)
+    plan = plan_of(listing(heads_main=1), Listing({**there.refs, left: oid(9)}, there.head))
+    assert shape(plan) == [("staged tips", ["-" + left])]
+
+
+def test_archived_tips_go_when_their_time_is_over() -> None:
+    old, new = "refs/archive/20250101T000000Z/heads/a", "refs/archive/20261101T000000Z/heads/a"
+    there = target(heads_main=1)
+    there = Listing({**there.refs, old: oid(8), new: oid(9)}, there.head)
+    plan = plan_of(listing(heads_main=1), there, keep_for=timedelta(days=90))
+    assert shape(plan) == [("archived tips whose time is over", ["-" + old])]
+    assert plan_of(listing(heads_main=1), there).steps == ()
+
+
+def test_what_a_person_restored_stays() -> None:
+    plan = plan_of(listing(heads_main=1), target(heads_main=1, heads_restored__x=5))
+    assert plan.steps == ()
 
 
 def test_tags_of_trees_and_blobs_go_last_and_apart() -> None:

@@ -21,11 +21,10 @@ _FIXED_HEAD = "it is OneDev's default branch, and its name lets OneDev neither b
 
 
 def place(diff: Difference, target: Listing) -> Command | None:
-    """What `diff` asks of the target, by the name under which it can hold it; None where it cannot at all."""
+    """What `diff` asks of the target, by the name under which it can hold it; None where there is nothing to do."""
     name = encoded_name(diff.name) if diff.name.startswith(TAGS) and breaks_pushes(diff.name) else diff.name
-    if refusal(name):
-        return None
-    return Command(name, target.refs.get(name), diff.source)
+    command = Command(name, target.refs.get(name), diff.source)
+    return None if refusal(name) or command.old == command.new else command
 
 
 def is_destructive(diff: Difference, known: Knowledge) -> bool:
@@ -97,6 +96,7 @@ class Draft:
         needed = self._needed_room()
         yield from self._moves(name for name in needed if breaks_pushes(name) and name != self._target.head)
         yield from self._default_branch()
+        yield from self._moves(name for name in needed if breaks_pushes(name) and name in self._deletions)
         room = [self._deletions.pop(name) for name in needed if name in self._deletions and not breaks_pushes(name)]
         yield from pushes(Kind.REFS, (command for command in room if is_delicate(command.name)))
         moved = [name for name in self._writes if breaks_pushes(name)]
@@ -190,6 +190,8 @@ class Draft:
         if write and blocked_by_head:
             yield Push(Kind.DEFAULT_BRANCH, (Command(interim, None, write.new),))
             yield SetHead(interim)
+        yield from (MoveBranch(command) for command in room if breaks_pushes(command.name))
+        room = [command for command in room if not breaks_pushes(command.name)]
         if write and breaks_pushes(write.name):
             yield from pushes(Kind.DEFAULT_BRANCH, room)
             yield from self._stage([write])

@@ -88,8 +88,8 @@ def _held(wish: Wish, source: Listing, target: Listing) -> dict[str, str]:
 
 def make_plan(wish: Wish, source: Listing, target: Listing, known: Knowledge) -> Plan:
     """The plan from `target` as it is to `source` as it is wanted."""
-    wanted = mirrored(wish.refs, source.refs)
-    rejected = {name: why for name, oid in wanted.items() if target.refs.get(name) != oid and (why := refusal(name))}
+    seen = differences(mirrored(wish.refs, source.refs), mirrored(wish.refs, target.refs))
+    rejected = {diff.name: why for diff in seen if (why := refusal(diff.name))}
     possible = [diff for diff in _differences(wish, source, target) if place(diff, target)]
     blocked, reason, digest = _blocked(wish, source, target, known, possible)
     held = {diff.name for diff in blocked}
