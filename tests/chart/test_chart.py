@@ -277,6 +277,7 @@ def test_the_controller_s_environment(render: Render) -> None:
         "WORKER_NODE_SELECTOR": "{}",
         "WORKER_TOLERATIONS": "[]",
         "MAX_CONCURRENT_JOBS": "4",
+        "MAX_CONCURRENT_PER_CREDENTIAL": "4",
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
         "HTTP_PORT": "8080",

@@ -148,14 +148,21 @@ def sync(name: str = "stars", **spec: Any) -> StarredReposSync:
 def job_body(
     name: str = "click-aaaaaaaa",
     *,
-    mirror_uid: str = "uid-click",
+    mirrors: tuple[str, ...] = ("click",),
+    mirror_uid: str | None = None,
+    generation: int = 1,
     server_uid: str = "uid-default",
+    credential: str = "none",
     created: datetime = NOW,
     verdict: str | None = None,
     reason: str = "",
     **meta: Any,
 ) -> dict[str, Any]:
-    """A Job. `verdict` is the type of its true condition, such as Complete or Failed, and `reason` that one's."""
+    """A Job that works for these mirrors, or for the one with `mirror_uid`.
+
+    `verdict` is the type of its true condition, such as Complete or Failed, and `reason` that one's.
+    """
+    members = [{"uid": mirror_uid or f"uid-{one}", "name": one, "generation": generation} for one in mirrors]
     found = [{"type": verdict, "status": "True", "reason": reason}] if verdict else []
     return {
         "metadata": {
@@ -163,7 +170,8 @@ def job_body(
             "namespace": "team",
             "uid": f"uid-{name}",
             "creationTimestamp": show_time(created),
-            "labels": {names.MIRROR_UID: mirror_uid, names.SERVER_UID: server_uid, names.RUN: name[-8:]},
+            "labels": {names.SERVER_UID: server_uid, names.CREDENTIAL: credential, names.RUN: name[-8:]},
+            "annotations": {names.MIRRORS: json.dumps(members)},
             **meta,
         },
         "status": {"conditions": found},
@@ -174,7 +182,6 @@ def pod_body(
     job: str = "click-aaaaaaaa",
     *,
     name: str | None = None,
-    mirror_uid: str = "uid-click",
     created: datetime = NOW,
     state: Mapping[str, Any] | None = None,
     **status: Any,
@@ -186,7 +193,7 @@ def pod_body(
             "name": name or f"{job}-x7z",
             "namespace": "team",
             "creationTimestamp": show_time(created),
-            "labels": {names.MIRROR_UID: mirror_uid},
+            "labels": {names.COMPONENT: names.COMPONENT_SYNC},
             "ownerReferences": [{"kind": "Job", "name": job, "uid": f"uid-{job}"}],
         },
         "status": {**containers, **status},

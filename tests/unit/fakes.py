@@ -318,13 +318,13 @@ UNAVAILABLE = ClusterUnavailable("PATCH was answered 500")
 class World:
     """An engine on fakes. What the cluster holds reaches the engine only through `watch`, as in life."""
 
-    def __init__(self, clock: FakeClock | None = None, limit: int = 4) -> None:
+    def __init__(self, clock: FakeClock | None = None, limit: int = 4, per_credential: int = 100) -> None:
         self.clock = clock or FakeClock()
         self.cluster, self.github, self.onedev = FakeCluster(now=self.clock.now), FakeGitHub(), FakeOneDev()
         self.refs = FakeRefs(onedev=self.onedev)
         self.connections = FakeConnections(github=self.github, onedev=self.onedev)
         self.store, self.metrics = Store(), Metrics()
-        self.slots = Slots(self.store, limit)
+        self.slots = Slots(self.store, limit, self.clock.now, per_credential)
         kinds = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
         self.recorder = Recorder(self.clock, self.cluster, kinds)
         self.remover = Remover(self.clock, self.store, self.cluster, self.connections, self.refs, self.recorder)
@@ -392,8 +392,7 @@ class World:
 
     def untold_pod(self, job: str, **pod: Any) -> dict[str, Any]:
         """A pod that no watch tells of."""
-        uid = self.cluster.jobs[job]["metadata"]["labels"]["github-onedev-sync.io/mirror-uid"]
-        made = build.pod_body(job, mirror_uid=uid, **pod)
+        made = build.pod_body(job, **pod)
         self.cluster.pods[made["metadata"]["name"]] = made
         return made
 

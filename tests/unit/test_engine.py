@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from github_onedev_sync.api import mirror as kind
+from github_onedev_sync.api import names, starred
 from github_onedev_sync.api import server as server_kind
-from github_onedev_sync.api import starred
 from github_onedev_sync.api.conditions import ConditionType, Reason
 from github_onedev_sync.api.errors import ClusterRefused, Retry
 from github_onedev_sync.api.refs import Listing
+from github_onedev_sync.api.report import ExitCode, Outcome
 from github_onedev_sync.api.server import MirrorCounts, OneDevServer
 from github_onedev_sync.api.starred import StarredReposSync
 
@@ -59,10 +63,10 @@ def scenario(limit: int = 4) -> Callable[[Callable[[World], Awaitable[None]]], N
     return decorate
 
 
-def declare(world: World, *names: str) -> None:
+def declare(world: World, *mirrors: str, **spec: Any) -> None:
     """Mirrors of repositories with their own names, as `kubectl apply` puts them: only a watch tells the engine."""
-    for name in names:
-        world.cluster.put(kind.PLURAL, build.mirror_body(name, source={"repository": f"o/{name}"}))
+    for name in mirrors:
+        world.cluster.put(kind.PLURAL, build.mirror_body(name, source={"repository": f"o/{name}"}, **spec))
 
 
 def declare_server(world: World, *, checked: bool = False) -> None:
@@ -75,6 +79,29 @@ def finish(world: World, name: str) -> None:
     (job,) = (job for job in world.cluster.jobs if job.startswith(f"{name}-"))
     world.synced(f"github/o/{name}", f"team/{name}")
     world.end(job, build.report_text(build.task(key=f"team/{name}")))
+
+
+def members(world: World, job: str) -> list[str]:
+    """The names of the mirrors that a Job works for, as its worker is told them."""
+    told = json.loads(world.cluster.jobs[job]["metadata"]["annotations"][names.MIRRORS])
+    return [one["name"] for one in told]
+
+
+def finish_job(world: World, job: str, **failed: Reason) -> None:
+    """A run ends: well for all its mirrors but those for which a reason is told."""
+    tasks = []
+    for name in members(world, job):
+        if name in failed:
+            tasks.append(build.task(Outcome.FAILED, failed[name], key=f"team/{name}", message="told by the worker"))
+        else:
+            world.synced(f"github/o/{name}", f"team/{name}")
+            tasks.append(build.task(key=f"team/{name}"))
+    world.end(job, build.report_text(*tasks), exit_code=ExitCode.TRANSIENT if failed else ExitCode.OK)
+
+
+def live(world: World) -> list[str]:
+    ended = {pod["metadata"]["ownerReferences"][0]["name"] for pod in world.cluster.pods.values()}
+    return [job for job in world.cluster.jobs if job not in ended]
 
 
 def ready(world: World, name: str) -> bool:
@@ -101,7 +128,7 @@ def test_from_manifests_to_ready_in_seconds() -> None:
 
 
 def test_a_quiet_day_is_quiet() -> None:
-    """No write, no Job, no Event, and not one REST call to GitHub, however many intervals pass."""
+    """No write, no Job, no Event, and one REST call to GitHub a day, however many intervals pass."""
 
     @scenario()
     async def _(world: World) -> None:
@@ -120,27 +147,30 @@ def test_a_quiet_day_is_quiet() -> None:
         )
         await asyncio.sleep(24 * 3600)
         assert (world.cluster.writes, world.cluster.events, world.cluster.jobs) == ([], [], {})
-        assert (world.cluster.calls["create_job"], world.github.calls["repository"]) == (jobs, rest)
+        assert (world.cluster.calls["create_job"], world.github.calls["repository"]) == (jobs, rest + 3)
         assert 3 * 137 <= world.refs.calls["source_refs"] - looks <= 3 * 152
 
 
 def test_never_more_runs_than_slots_and_everybody_comes_in_turn() -> None:
+    """Repositories too large to share a Job."""
+
     @scenario(limit=2)
     async def _(world: World) -> None:
+        world.github.found = replace(world.github.found, size_kb=1_000_000)
         declare_server(world, checked=True)
-        names = [f"m{number}" for number in range(6)]
-        declare(world, *names)
+        mirrors = [f"m{number}" for number in range(6)]
+        declare(world, *mirrors)
         done: list[str] = []
         await asyncio.sleep(1)
-        while len(done) < len(names):
-            assert len(world.slots.in_use()) == min(2, len(names) - len(done))
+        while len(done) < len(mirrors):
+            assert len(world.slots.in_use()) == min(2, len(mirrors) - len(done))
             for name in [job.rsplit("-", 1)[0] for job in world.cluster.jobs]:
                 finish(world, name)
                 done.append(name)
             await asyncio.sleep(1)
-        assert done == names, "in the order in which they were declared"
-        assert world.slots.waiting == 0
-        assert all(ready(world, name) for name in names)
+        assert done == mirrors, "in the order in which they were declared"
+        assert len(world.slots.line) == 0
+        assert all(ready(world, name) for name in mirrors)
 
 
 def test_a_server_that_fails_and_heals_takes_its_mirrors_along() -> None:
@@ -317,9 +347,10 @@ async def test_what_the_watches_tell_is_passed_on() -> None:
 
     world.engine.mirror_seen(mirror)
     assert len(world.engine.queue) == 0, "the same again is no news"
-    world.engine.pod_seen(build.pod_body(), gone=False)
-    assert world.engine.queue.take() == "mirror:team/click"
-    world.engine.queue.done("mirror:team/click")
+    for tell, body in ((world.engine.job_seen, build.job_body()), (world.engine.pod_seen, build.pod_body())):
+        tell(body, gone=False)
+        assert world.engine.queue.take() == "mirror:team/click"
+        world.engine.queue.done("mirror:team/click")
     world.engine.pod_seen(build.pod_body(), gone=True)
     assert world.engine.queue.take() == "mirror:team/click"
     world.engine.queue.done("mirror:team/click")

@@ -10,6 +10,7 @@ import pytest
 from github_onedev_sync.api import names
 from github_onedev_sync.api.assignment import Assignment, Remote, Task
 from github_onedev_sync.api.report import PERMANENT
+from github_onedev_sync.decide.batch import credential_of
 from github_onedev_sync.decide.job import (
     WorkerSettings,
     build_job,
@@ -39,7 +40,7 @@ WORK = Assignment(
 
 
 def job(settings: WorkerSettings | None = None, token: str | None = None, **mirror: Any) -> dict[str, Any]:
-    made = build_job(build.mirror(**mirror), build.server(), WORK, settings or WorkerSettings("image:1"), token)
+    made = build_job([build.mirror(**mirror)], build.server(), WORK, settings or WorkerSettings("image:1"), token)
     assert json.loads(json.dumps(made)) == made, "plain JSON"
     return made
 
@@ -54,13 +55,15 @@ def test_who_it_belongs_to() -> None:
     assert (metadata["name"], metadata["namespace"]) == ("click-7c1e0000", "team")
     assert metadata["ownerReferences"] == [owner_reference(build.mirror())]
     assert metadata["ownerReferences"][0]["controller"] is True
-    assert metadata["annotations"] == {names.GENERATION: "5"}
+    assert json.loads(metadata["annotations"][names.MIRRORS]) == [
+        {"uid": "uid-click", "name": "click", "generation": 5}
+    ]
     labels = job()["spec"]["template"]["metadata"]["labels"]
     assert labels == metadata["labels"]
     assert labels[names.COMPONENT] == names.COMPONENT_SYNC
-    assert (labels[names.MIRROR_UID], labels[names.SERVER_UID], labels[names.RUN]) == (
-        "uid-click",
+    assert (labels[names.SERVER_UID], labels[names.CREDENTIAL], labels[names.RUN]) == (
         "uid-default",
+        credential_of(build.mirror()),
         "7c1e0000",
     )
 

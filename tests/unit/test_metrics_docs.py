@@ -21,6 +21,8 @@ def served() -> dict[str, tuple[str, set[str]]]:
     with metrics.reconcile("mirror"):
         pass
     metrics.run_ended("Synced", "Synced", 1.0, 1)
+    metrics.job_started(1)
+    metrics.fell_back()
     nothing = lambda: 0  # noqa: E731 - five callables that differ in nothing
     metrics.registry.register(
         Gauges(nothing, nothing, nothing, nothing, lambda: [("RepositoryMirror", "True", "Synced")])

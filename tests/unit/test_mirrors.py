@@ -1,6 +1,8 @@
 """A mirror's life, reconcile by reconcile, against the ports in memory."""
 
 import itertools
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -88,19 +90,19 @@ async def test_a_first_sync(world: World) -> None:
 
 
 async def test_quiet_means_quiet(world: World) -> None:
-    """Over many intervals nothing is written, no Job is made, and GitHub's REST API is not asked."""
+    """Over many intervals nothing is written, no Job is made, and GitHub's REST API is asked once a day."""
     await first_sync(world)
     calls = world.github.calls.copy()
     before = world.body().metadata.resource_version
     due = world.body().status.next_sync_time
-    for _ in range(20):
+    for _ in range(2 * 144):
         assert due is not None
         world.clock.seconds = (due - NOW).total_seconds() + 0.01
         due = await world.reconcile()
     assert (world.cluster.writes, world.cluster.jobs, world.cluster.events) == ([], {}, [])
     assert world.body().metadata.resource_version == before
-    assert world.github.calls["repository"] == calls["repository"]
-    assert world.clock.seconds > 20 * 570
+    assert world.github.calls["repository"] - calls["repository"] == 2
+    assert world.clock.seconds > 2 * 144 * 570
 
 
 async def test_a_change_is_synced_and_ready_does_not_flap(world: World) -> None:
@@ -425,7 +427,7 @@ async def test_a_job_that_somebody_deleted(world: World) -> None:
 
 async def test_a_job_that_the_watch_has_not_told_of_is_found(world: World) -> None:
     await world.reconcile()
-    world.store.forget_job(world.job(), "uid-click")
+    world.store.forget_job(f"team/{world.job()}")
     assert await world.reconcile() == NOW
     assert await world.reconcile() == NOW + timedelta(minutes=1)
     assert len(world.cluster.writes) == 1
@@ -483,7 +485,7 @@ async def test_a_pod_that_does_not_start_gets_more_time(world: World, pod: dict[
     ready = world.body().status.condition(READY)
     assert ready is not None
     assert says in ready.message
-    assert (world.cluster.jobs, world.slots.in_use()) == ({}, {})
+    assert (world.cluster.jobs, world.slots.in_use()) == ({}, [])
     world.clock.advance(15)
     await world.reconcile()
     assert world.job() != job
@@ -624,16 +626,26 @@ async def test_backoff_grows_and_is_visible(world: World) -> None:
     assert len(world.cluster.events) == 1, "an Event for the transition, not for each try"
 
 
-@pytest.mark.parametrize(
-    ("spec", "reason"),
-    [({"lfs": True}, "NotSupported"), ({"engine": "Relay"}, "NotSupported")],
-)
-async def test_what_this_version_does_not_do_is_refused(world: World, spec: dict[str, Any], reason: str) -> None:
-    world.apply_mirror(build.mirror_body("other", **spec))
+async def test_a_relay_that_shall_copy_lfs_objects_is_refused(world: World) -> None:
+    """By the CRD, too; this is for one of an older version."""
+    world.apply_mirror(build.mirror_body("other", lfs=True, engine="Relay"))
     await world.reconcile("other")
     ready = world.body("other").status.condition(READY)
     assert ready is not None
-    assert (ready.status, ready.reason) == ("False", reason)
+    assert (ready.status, ready.reason) == ("False", "NotSupported")
+    assert "spec.engine: Relay" in ready.message
+    assert "spec.lfs: true" in ready.message
+
+
+async def test_the_worker_is_told_what_the_spec_says(world: World) -> None:
+    world.github.found = replace(REPOSITORY, size_kb=77)
+    world.apply_mirror(
+        build.mirror_body("other", lfs=True, engine="Git", archive={"keepFor": "24h", "keepLast": 3}, onRewrite="Block")
+    )
+    await world.reconcile("other")
+    (task,) = json.loads(environment(world))["tasks"]
+    told = (task["engine"], task["lfs"], task["keep_for"], task["keep_last"], task["size_kb"], task["on_rewrite"])
+    assert told == ("Git", True, 86400.0, 3, 77, "Block")
 
 
 async def test_another_repository_under_the_same_name(world: World) -> None:
@@ -786,7 +798,7 @@ async def test_no_slot_and_then_one() -> None:
     assert [key for key, _ in world.slots.next_in_line()] == ["team/b"]
     await world.reconcile("b")
     assert world.job().startswith("b-")
-    assert world.slots.waiting == 0
+    assert len(world.slots.line) == 0
 
 
 async def test_a_new_spec_that_found_no_slot_is_looked_at_when_there_is_one() -> None:
@@ -794,13 +806,13 @@ async def test_a_new_spec_that_found_no_slot_is_looked_at_when_there_is_one() ->
     world.apply_server()
     world.apply_mirror()
     await first_sync(world)
-    world.store.put_job(build.job_body("other-aaaaaaaa", mirror_uid="uid-other"))
+    world.store.put_job(build.job_body("other-aaaaaaaa", mirrors=("other",)))
     world.refs.source = MOVED
     world.edit(generation=2)
     world.watch_mirror()
     await world.reconcile()
     assert verdict(world) == ("Unknown", "Progressing")
-    world.store.drop_job(build.job_body("other-aaaaaaaa", mirror_uid="uid-other"))
+    world.store.drop_job(build.job_body("other-aaaaaaaa", mirrors=("other",)))
     assert [key for key, _ in world.slots.next_in_line()] == ["team/click"]
     await world.reconcile()
     assert len(world.cluster.jobs) == 1, "and not only when the old spec would have been due"
@@ -809,14 +821,14 @@ async def test_a_new_spec_that_found_no_slot_is_looked_at_when_there_is_one() ->
 async def test_a_mirror_in_line_that_is_suspended_leaves_it() -> None:
     world = World(limit=1)
     world.apply_server()
-    world.store.put_job(build.job_body("other-aaaaaaaa", mirror_uid="uid-other"))
+    world.store.put_job(build.job_body("other-aaaaaaaa", mirrors=("other",)))
     world.apply_mirror()
     await world.reconcile()
-    assert world.slots.waiting == 1
+    assert len(world.slots.line) == 1
     body = world.cluster.resources[kind.PLURAL, "team/click"]
     world.apply_mirror({**body, "spec": {**body["spec"], "suspend": True}})
     await world.reconcile()
-    assert world.slots.waiting == 0
+    assert len(world.slots.line) == 0
 
 
 # The cluster.

@@ -68,7 +68,7 @@ def test_why_a_pod_does_not_start(pod: dict[str, Any], says: str, cannot_start: 
 
 
 def test_facts_of_a_run() -> None:
-    run = read_run(build.job_body(annotations={"github-onedev-sync.io/generation": "3"}), build.pod_body())
+    run = read_run(build.job_body(generation=3), build.pod_body(), "uid-click")
     assert (run.job, run.run, run.generation, run.uid) == ("click-aaaaaaaa", "aaaaaaaa", "3", "uid-click-aaaaaaaa")
     assert run.started_at == build.NOW
     assert run.log_command == "kubectl logs -n team job/click-aaaaaaaa"

@@ -13,21 +13,24 @@ from github_onedev_sync.engine.slots import Slots
 from github_onedev_sync.engine.store import Store
 
 from . import builders as build
+from .fakes import FakeClock
 
 ROUTINE, ASKED = Priority.ROUTINE, Priority.ASKED
 
 
-def house(*mirrors: str, limit: int = 2, per_server: int = 2) -> tuple[Slots, list[RepositoryMirror]]:
+def house(
+    *mirrors: str, limit: int = 2, per_server: int = 2, per_credential: int = 100
+) -> tuple[Slots, list[RepositoryMirror]]:
     store = Store()
     store.put_server(build.server(maxConcurrentSyncs=per_server))
     made = [build.mirror(name) for name in mirrors]
     for mirror in made:
         store.put_mirror(mirror)
-    return Slots(store, limit), made
+    return Slots(store, limit, FakeClock().now, per_credential), made
 
 
 def run(slots: Slots, name: str, **job: Any) -> None:
-    slots.store.put_job(build.job_body(f"{name}-aaaaaaaa", mirror_uid=f"uid-{name}", **job))
+    slots.store.put_job(build.job_body(f"{name}-aaaaaaaa", mirrors=(name,), **job))
 
 
 def called(slots: Slots) -> list[str]:
@@ -43,7 +46,10 @@ def test_a_reservation_holds_until_the_job_is_seen() -> None:
     slots.release(a)
     assert slots.reserve(b, server)
     assert not slots.reserve(c, server)
-    assert slots.in_use() == {"uid-a": "uid-default", "uid-b": "uid-default"}
+    assert [(seat.server, sorted(seat.uids)) for seat in slots.in_use()] == [
+        ("uid-default", ["uid-a"]),
+        ("uid-default", ["uid-b"]),
+    ]
     run(slots, "a", verdict="Complete")
     assert slots.reserve(c, server)
 
@@ -66,54 +72,54 @@ def test_the_line_is_called_in_order_when_there_is_room() -> None:
     run(slots, "x")
     run(slots, "y")
     for name in ("b", "a", "c"):
-        slots.park(f"team/{name}", ROUTINE)
+        slots.line.park(f"team/{name}", ROUTINE)
     assert called(slots) == []
     run(slots, "x", verdict="Complete")
     assert called(slots) == ["b"]
     assert called(slots) == [], "who was called holds the room"
     run(slots, "y", verdict="Complete")
     assert called(slots) == ["a"]
-    assert slots.waiting == 3
+    assert len(slots.line) == 3
 
 
 def test_the_urgent_go_first() -> None:
     slots, _ = house("a", "b", limit=1)
-    slots.park("team/a", ROUTINE)
-    slots.park("team/b", ASKED)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/b", ASKED)
     assert called(slots) == ["b"]
 
 
 def test_who_finds_no_slot_after_all_goes_back_to_the_old_place() -> None:
     slots, _ = house("a", "b", limit=1)
-    slots.park("team/a", ROUTINE)
-    slots.park("team/b", ROUTINE)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/b", ROUTINE)
     assert called(slots) == ["a"]
-    with slots.turn("team/a"):
-        slots.park("team/a", ROUTINE)
+    with slots.line.turn("team/a"):
+        slots.line.park("team/a", ROUTINE)
     assert called(slots) == ["a"]
 
 
 def test_who_is_looked_at_for_another_reason_keeps_the_place_too() -> None:
     slots, _ = house("a", "b", limit=1)
     run(slots, "x")
-    slots.park("team/a", ROUTINE)
-    slots.park("team/b", ROUTINE)
-    with slots.turn("team/a"):
-        slots.park("team/a", ROUTINE)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/b", ROUTINE)
+    with slots.line.turn("team/a"):
+        slots.line.park("team/a", ROUTINE)
     run(slots, "x", verdict="Complete")
     assert called(slots) == ["a"]
 
 
 def test_who_wants_no_slot_any_more_leaves_the_line() -> None:
     slots, _ = house("a", "b", limit=1)
-    slots.park("team/a", ROUTINE)
-    slots.park("team/b", ROUTINE)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/b", ROUTINE)
     assert called(slots) == ["a"]
-    with slots.turn("team/a"):
+    with slots.line.turn("team/a"):
         pass
     assert called(slots) == ["b"]
-    slots.leave("team/b")
-    assert slots.waiting == 0
+    slots.line.leave("team/b")
+    assert len(slots.line) == 0
 
 
 def test_a_full_server_does_not_hold_up_another_ones_mirrors() -> None:
@@ -121,32 +127,32 @@ def test_a_full_server_does_not_hold_up_another_ones_mirrors() -> None:
     slots.store.put_server(build.server("other"))
     slots.store.put_mirror(build.mirror("b", target={"serverRef": {"name": "other"}}))
     run(slots, "x")
-    slots.park("team/a", ROUTINE)
-    slots.park("team/b", ROUTINE)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/b", ROUTINE)
     assert called(slots) == ["b"]
 
 
 def test_a_mirror_whose_server_is_gone_is_called_to_learn_it() -> None:
     slots, _ = house("a")
     slots.store.servers.clear()
-    slots.park("team/a", ROUTINE)
-    slots.park("team/unknown", ROUTINE)
+    slots.line.park("team/a", ROUTINE)
+    slots.line.park("team/unknown", ROUTINE)
     assert called(slots) == ["a", "unknown"]
 
 
 @pytest.mark.parametrize("room", [1, 2, 4])
 def test_urgent_ones_do_not_keep_another_out_for_ever(room: int) -> None:
     slots, _ = house("old", *(f"m{number}" for number in range(20)), limit=room, per_server=room)
-    slots.park("team/old", ROUTINE)
+    slots.line.park("team/old", ROUTINE)
     for number in range(20):
-        slots.park(f"team/m{number}", ASKED)
+        slots.line.park(f"team/m{number}", ASKED)
     order: list[str] = []
     while "old" not in order:
         found = called(slots)
         assert len(found) == room
         order += found
         for name in found:
-            slots.leave(f"team/{name}")
+            slots.line.leave(f"team/{name}")
     assert order.index("old") == 3
 
 
@@ -156,15 +162,15 @@ def test_the_turn_of_the_oldest_is_not_lost_to_one_whose_server_is_full() -> Non
     for name in ("old", "m0", "m1", "m2", "m3"):
         slots.store.put_mirror(build.mirror(name, target={"serverRef": {"name": "other"}}))
     run(slots, "x")
-    slots.park("team/full", ROUTINE)
-    slots.park("team/old", ROUTINE)
+    slots.line.park("team/full", ROUTINE)
+    slots.line.park("team/old", ROUTINE)
     order: list[str] = []
     for number in range(4):
-        slots.park(f"team/m{number}", ASKED)
+        slots.line.park(f"team/m{number}", ASKED)
     for _ in range(2):
         order += called(slots)
         for name in order:
-            slots.leave(f"team/{name}")
+            slots.line.leave(f"team/{name}")
     assert order == ["m0", "m1", "m2", "old"]
 
 
@@ -187,8 +193,8 @@ class SlotsMachine(RuleBasedStateMachine):
     @rule(name=NAMES)
     def attempt(self, name: str) -> None:
         """One reconcile that wants a run."""
-        with self.slots.turn(f"team/{name}"):
-            if f"uid-{name}" in self.slots.in_use():
+        with self.slots.line.turn(f"team/{name}"):
+            if any(f"uid-{name}" in seat.uids for seat in self.slots.in_use()):
                 self.line = [other for other in self.line if other != name]
                 return
             if self.slots.reserve(self.mirrors[name], self.server):
@@ -196,13 +202,13 @@ class SlotsMachine(RuleBasedStateMachine):
                 self.slots.release(self.mirrors[name])
                 self.line = [other for other in self.line if other != name]
             else:
-                self.slots.park(f"team/{name}", ROUTINE)
+                self.slots.line.park(f"team/{name}", ROUTINE)
                 if name not in self.line:
                     self.line.append(name)
 
     @rule(name=NAMES)
     def end(self, name: str) -> None:
-        self.slots.store.drop_job(build.job_body(f"{name}-aaaaaaaa", mirror_uid=f"uid-{name}"))
+        self.slots.store.drop_job(build.job_body(f"{name}-aaaaaaaa", mirrors=(name,)))
 
     @rule()
     def call(self) -> None:
@@ -215,7 +221,7 @@ class SlotsMachine(RuleBasedStateMachine):
     @invariant()
     def limits(self) -> None:
         assert len(self.slots.in_use()) <= min(self.LIMIT, self.PER_SERVER)
-        assert self.slots.waiting == len(self.line)
+        assert len(self.slots.line) == len(self.line)
 
 
 TestSlotsMachine = SlotsMachine.TestCase

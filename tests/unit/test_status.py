@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from github_onedev_sync.api import names
 from github_onedev_sync.api.conditions import ConditionType, Reason
 from github_onedev_sync.api.errors import Retry, Stalled, SyncError, Waiting
 from github_onedev_sync.api.mirror import MirrorStatus, Phase, RepositoryMirror, TargetStatus
@@ -30,9 +29,9 @@ ONE = Listing({"refs/heads/main": OID}, "refs/heads/main")
 
 
 def run_of(job: str = "click-aaaaaaaa", generation: int = 1, waiting: str = "", created: datetime = NOW) -> Run:
-    annotations = {names.GENERATION: str(generation)}
     state = build.waiting("ImagePullBackOff", waiting) if waiting else None
-    return read_run(build.job_body(job, created=created, annotations=annotations), build.pod_body(job, state=state))
+    job_body = build.job_body(job, created=created, generation=generation)
+    return read_run(job_body, build.pod_body(job, state=state), "uid-click")
 
 
 def words(after: MirrorStatus) -> dict[str, tuple[str, str]]:

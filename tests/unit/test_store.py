@@ -34,17 +34,18 @@ def test_a_namesake_made_anew_is_another_one() -> None:
     store.put_mirror(build.mirror(meta={"resourceVersion": "10"}))
     store.put_mirror(build.mirror(meta={"resourceVersion": "9", "uid": "new"}))
     assert store.mirrors["team/click"].metadata.uid == "new"
-    assert store.mirror_of_run(build.job_body(mirror_uid="new")) == "team/click"
+    assert store.mirrors_of_run(build.job_body(mirror_uid="new")) == ["team/click"]
 
 
 def test_a_dropped_mirror_has_no_runs() -> None:
     store = Store()
     store.put_mirror(build.mirror())
-    assert store.mirror_of_run(build.pod_body()) == "team/click"
+    store.put_job(build.job_body())
+    assert store.mirrors_of_run(build.pod_body()) == ["team/click"]
     assert store.drop_mirror(build.mirror())
     assert not store.drop_mirror(build.mirror())
-    assert store.mirror_of_run(build.pod_body()) is None
-    assert store.mirror_of_run({"metadata": {}}) is None
+    assert store.mirrors_of_run(build.pod_body()) == []
+    assert store.mirrors_of_run({"metadata": {}}) == []
 
 
 def test_mirrors_on_a_server() -> None:
@@ -64,7 +65,7 @@ def test_the_newest_run_counts() -> None:
     store.put_job(build.job_body("click-bbbbbbbb", created=NOW))
     store.put_job(build.job_body("click-cccccccc", created=NOW + timedelta(seconds=10)))
     store.put_job(build.job_body("click-aaaaaaaa", created=NOW + timedelta(seconds=5)))
-    store.put_job(build.job_body("other-aaaaaaaa", mirror_uid="uid-other", created=NOW + timedelta(hours=1)))
+    store.put_job(build.job_body("other-aaaaaaaa", mirrors=("other",), created=NOW + timedelta(hours=1)))
     run = store.run_of(build.mirror())
     assert run is not None
     assert run.job == "click-cccccccc"
@@ -89,7 +90,9 @@ def test_pods_belong_to_jobs_by_uid() -> None:
     run = store.run_of(build.mirror())
     assert run is not None
     assert not run.ended
-    assert list(store.live_runs()) == [("uid-click", "uid-default")]
+    assert [(seat.server, seat.uids, seat.keys) for seat in store.live_runs()] == [
+        ("uid-default", frozenset(["uid-click"]), frozenset(["team/click"]))
+    ]
     store.put_job(build.job_body())
     assert list(store.live_runs()) == []
 
@@ -115,7 +118,7 @@ def test_nothing_is_left_of_what_is_gone() -> None:
     store = Store()
     store.put_job(build.job_body())
     store.put_pod(build.pod_body())
-    store.forget_job("click-aaaaaaaa", "uid-click")
+    store.forget_job("team/click-aaaaaaaa")
     store.drop_job(build.job_body())
     store.drop_pod(build.pod_body())
     store.drop_pod({"metadata": {"name": "stray"}})
@@ -136,7 +139,7 @@ def test_the_end_of_the_old_one_told_last_takes_nothing_of_its_namesake() -> Non
     assert not store.drop_mirror(build.mirror())
     assert not store.drop_server(build.server())
     assert not store.drop_sync(build.sync())
-    assert store.mirror_of_run(build.job_body(mirror_uid="new")) == "team/click"
+    assert store.mirrors_of_run(build.job_body(mirror_uid="new")) == ["team/click"]
     assert (store.mirrors, store.servers, store.syncs) == (
         {"team/click": mirror},
         {"team/default": server},

@@ -13,12 +13,16 @@ FINALIZER = f"{GROUP}/finalizer"
 REQUESTED_AT = f"{GROUP}/requestedAt"
 APPROVE = f"{GROUP}/approve"
 
-# What we write on Jobs and pods. A watch selects on COMPONENT; a mirror's name may be too long for a label.
+# What we write on Jobs and pods. A watch selects on COMPONENT; slots are counted by SERVER_UID and CREDENTIAL.
 COMPONENT = f"{GROUP}/component"
 COMPONENT_SYNC = "sync"
-MIRROR_UID = f"{GROUP}/mirror-uid"
 SERVER_UID = f"{GROUP}/server-uid"
+CREDENTIAL = f"{GROUP}/credential"
 RUN = f"{GROUP}/run"
+# A Job's annotation: uid, name and generation of every mirror that it works for, as JSON.
+MIRRORS = f"{GROUP}/mirrors"
+# Version 0.1.0 had one mirror in a Job, and told its uid by a label and its generation by an annotation.
+MIRROR_UID = f"{GROUP}/mirror-uid"
 GENERATION = f"{GROUP}/generation"
 
 # What status.lastHandledReconcileAt holds, so that a longer token is handled once and not for ever.

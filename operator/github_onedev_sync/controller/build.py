@@ -29,7 +29,7 @@ def build_engine(
     settings: Settings, clock: Clock, cluster: Cluster, connections: Connections, session: aiohttp.ClientSession
 ) -> Engine:
     store, refs, metrics = Store(), RefReader(session), Metrics()
-    slots = Slots(store, settings.max_concurrent_jobs)
+    slots = Slots(store, settings.max_concurrent_jobs, clock.now, settings.max_concurrent_per_credential)
     recorder = Recorder(clock, cluster, _KINDS)
     remover = Remover(clock, store, cluster, connections, refs, recorder)
     mirrors = MirrorReconciler(
@@ -70,7 +70,7 @@ def gauges(engine: Engine) -> Gauges:
         queue_depth=lambda: len(engine.queue),
         queue_oldest=engine.queue.oldest,
         active=lambda: len(engine.slots.in_use()),
-        waiting=lambda: engine.slots.waiting,
+        waiting=lambda: len(engine.slots.line),
         resources=lambda: _resources(engine.store),
     )
 

@@ -24,6 +24,7 @@ class Settings:
     worker: WorkerSettings
     watch_namespaces: tuple[str, ...] = ()
     max_concurrent_jobs: int = 4
+    max_concurrent_per_credential: int = 4
     http_port: int = 8080
     log_format: str = "auto"
     log_level: str = "INFO"
@@ -50,6 +51,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         worker=worker,
         watch_namespaces=_list(env, "WATCH_NAMESPACES"),
         max_concurrent_jobs=_positive(env, "MAX_CONCURRENT_JOBS", 4),
+        max_concurrent_per_credential=_positive(env, "MAX_CONCURRENT_PER_CREDENTIAL", 4),
         http_port=_positive(env, "HTTP_PORT", 8080),
         log_format=env.get("LOG_FORMAT") or "auto",
         log_level=env.get("LOG_LEVEL") or "INFO",

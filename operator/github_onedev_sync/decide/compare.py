@@ -1,11 +1,13 @@
 """Whether source and target differ in a way that a run could change."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from ..api import refs
+from ..api import refs, retention
 from ..api.conditions import ConditionType, Reason
 from ..api.mirror import RepositoryMirror
-from ..api.refs import BRANCHES, TAGS, Difference, Listing, RefFilter
+from ..api.refs import ARCHIVE, BRANCHES, STAGED, TAGS, Difference, Listing, RefFilter
 from .step import approves_something_new, attempted
 
 
@@ -51,6 +53,22 @@ def compare(mirror: RepositoryMirror, source: Listing, target: Listing) -> Compa
     return Comparison(
         ours, theirs, tuple(refs.differences(ours.refs, theirs.refs)), head is not None and head != target.head
     )
+
+
+def has_leftovers(mirror: RepositoryMirror, ours: Iterable[str], now: datetime) -> bool:
+    """Whether some refs of the project, given by all their names, are ours to take away."""
+    names = list(ours)
+    if any(name.startswith(STAGED) for name in names):
+        return True
+    archived, keep = [name for name in names if name.startswith(ARCHIVE)], mirror.spec.archive
+    return bool(retention.expired(archived, now, keep.keep_for, keep.keep_last))
+
+
+def wants_lfs(mirror: RepositoryMirror, comparison: Comparison, *, verify: bool) -> bool:
+    """Whether a run is needed for LFS objects although the refs are equal: no listing tells of them."""
+    if not mirror.spec.lfs or not comparison.count:
+        return False
+    return not attempted(mirror) or (verify and mirror.status.lfs is None)
 
 
 # What a run told, and no further run changes by itself.

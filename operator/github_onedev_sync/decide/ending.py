@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ..api.conditions import SOURCE_REASONS, TARGET_REASONS, ConditionType, Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
-from ..api.mirror import HistoryEntry, MirrorStatus, RefsStatus, RepositoryMirror, RunStatus
+from ..api.mirror import HistoryEntry, LfsStatus, MirrorStatus, RefsStatus, RepositoryMirror, RunStatus
 from ..api.report import Outcome, TaskReport
 from .conditions import Conditions
 from .run import Run
@@ -45,9 +45,10 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
     count = report.branches + report.tags
     failures = 0
     if report.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
-        say_ready(conditions, equal_message(count, report.digest), count == 0)
+        by_git = f"; moved by git: {report.fallback}" if report.fallback else ""
+        say_ready(conditions, equal_message(count, report.digest) + by_git, count == 0)
         if mirror.status.source is not None:
-            say_available(conditions, mirror.status.source)
+            say_available(conditions, mirror, mirror.status.source)
         else:  # Adopted after a crash: neither is away any more, and the next look tells the rest.
             conditions.drop(ConditionType.SOURCE_AVAILABLE, ConditionType.TARGET_AVAILABLE)
     else:
@@ -63,6 +64,7 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
         mirror.status,
         conditions,
         observed_generation=mirror.metadata.generation,
+        lfs=_say_lfs(conditions, mirror, report),
         refs=RefsStatus(
             branches=report.branches,
             tags=report.tags,
@@ -77,6 +79,23 @@ def _collected(mirror: RepositoryMirror, run: Run, report: TaskReport, now: date
         failures=failures,
         **_ending(mirror, run, now, report.outcome, report.reason, report.message, report),
     )
+
+
+def _say_lfs(conditions: Conditions, mirror: RepositoryMirror, report: TaskReport) -> LfsStatus | None:
+    """What a run copied; one that did not come to the LFS objects changes nothing of what is known of them."""
+    if not mirror.spec.lfs:
+        conditions.drop(ConditionType.LFS_COMPLETE)
+        return None
+    if report.lfs_objects is None:
+        return mirror.status.lfs
+    after = LfsStatus(objects=report.lfs_objects, bytes=report.lfs_bytes or 0, missing=report.lfs_missing or 0)
+    held = f"OneDev holds {after.objects} LFS objects, {after.bytes} bytes"
+    if after.missing:
+        message = f"{held}; {after.missing} more are missing on GitHub itself"
+        conditions.set(ConditionType.LFS_COMPLETE, False, Reason.LFS_MISSING, message)
+    else:
+        conditions.set(ConditionType.LFS_COMPLETE, True, Reason.LFS_COPIED, held)
+    return after
 
 
 def _after_report(mirror: RepositoryMirror, failures: int, now: datetime) -> datetime:
@@ -160,10 +179,13 @@ def _ending(
     if report is not None:
         last = last.changed(
             engine=report.engine,
+            fallback=report.fallback or None,
             bytes=report.bytes,
             created=report.created,
             updated=report.updated,
             deleted=report.deleted,
+            archived=report.archived,
+            pruned=report.pruned,
             rejected=report.rejected,
         )
     entry = HistoryEntry(

@@ -1,6 +1,7 @@
 """The Job of one run, built and never sent: a pure function with a table of cases."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from ..api.assignment import Assignment
 from ..api.mirror import KIND, RepositoryMirror
 from ..api.report import PERMANENT
 from ..api.server import OneDevServer
+from .batch import credential_of
 from .run import CONTAINER
 
 # The worker ends by itself this long before the Job's deadline, so that it can still say what it did.
@@ -45,17 +47,24 @@ def worker_timeout(timeout: timedelta) -> float:
 
 
 def build_job(
-    mirror: RepositoryMirror, server: OneDevServer, work: Assignment, settings: WorkerSettings, token_secret: str | None
+    mirrors: Sequence[RepositoryMirror],
+    server: OneDevServer,
+    work: Assignment,
+    settings: WorkerSettings,
+    token_secret: str | None,
 ) -> dict[str, Any]:
-    """`token_secret` names the Secret with the source's token: the user's, or for a GitHub App one made for this run;
+    """The Job is named after the first of `mirrors`, all of one `batch.group_of`.
+
+    `token_secret` names the Secret with the source's token: the user's, or for a GitHub App one made for this run;
     None where the source is read anonymously."""
+    mirror = mirrors[0]
     labels = {
         "app.kubernetes.io/name": "github-onedev-sync",
         "app.kubernetes.io/component": "worker",
         "app.kubernetes.io/managed-by": "github-onedev-sync",
         names.COMPONENT: names.COMPONENT_SYNC,
-        names.MIRROR_UID: mirror.metadata.uid,
         names.SERVER_UID: server.metadata.uid,
+        names.CREDENTIAL: credential_of(mirror),
         names.RUN: work.run,
     }
     deadline = max(int(mirror.spec.timeout.total_seconds()), 1)
@@ -66,8 +75,8 @@ def build_job(
             "name": names.job_name(mirror.metadata.name, work.run),
             "namespace": mirror.metadata.namespace,
             "labels": labels,
-            "annotations": {names.GENERATION: str(mirror.metadata.generation)},
-            "ownerReferences": [owner_reference(mirror)],
+            "annotations": {names.MIRRORS: _listed(mirrors)},
+            "ownerReferences": [owner_reference(one, controller=one is mirror) for one in mirrors],
         },
         "spec": {
             "backoffLimit": 0,
@@ -91,13 +100,20 @@ def build_job(
     }
 
 
-def owner_reference(mirror: RepositoryMirror) -> dict[str, Any]:
+def _listed(mirrors: Sequence[RepositoryMirror]) -> str:
+    """What `run.members_of` reads."""
+    members = [{"uid": m.metadata.uid, "name": m.metadata.name, "generation": m.metadata.generation} for m in mirrors]
+    return json.dumps(members, separators=(",", ":"))
+
+
+def owner_reference(mirror: RepositoryMirror, *, controller: bool = True) -> dict[str, Any]:
+    """Kubernetes deletes a Job when the last of its owners is gone; at most one of them may call itself controller."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": KIND,
         "name": mirror.metadata.name,
         "uid": mirror.metadata.uid,
-        "controller": True,
+        "controller": controller,
         "blockOwnerDeletion": True,
     }
 

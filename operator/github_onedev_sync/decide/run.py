@@ -1,5 +1,6 @@
 """A run as the cluster shows it: one Job with its pod, read into a plain value."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,13 +52,34 @@ _PATIENCE = 5
 
 
 @dataclass(frozen=True)
+class Member:
+    """A mirror that a Job works for, and the generation of its spec that the run goes by, empty where nothing tells."""
+
+    uid: str
+    name: str
+    generation: str
+
+
+def members_of(job: Body) -> tuple[Member, ...]:
+    metadata = job["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    try:
+        told = json.loads(annotations.get(names.MIRRORS, "[]"))
+        members = tuple(Member(str(one["uid"]), str(one["name"]), str(one["generation"])) for one in told)
+    except (ValueError, KeyError, TypeError):
+        members = ()
+    alone = labels.get(names.MIRROR_UID)
+    return members or ((Member(alone, "", annotations.get(names.GENERATION, "")),) if alone else ())
+
+
+@dataclass(frozen=True)
 class Run:
     """`ended` is told by the pod, some 2 s before the Job tells it, or by the Job where the pod is gone. A pod that its
     node gave up ends nothing: the Job makes another.
 
     `exit_code` and `termination` (message, then the kubelet's reason) are the worker container's; `job_reason` is the
-    failed Job's, such as DeadlineExceeded; `waiting` is why a container has not started, or empty. `generation` is the
-    one of the mirror's spec that the run works on, empty where the Job does not tell.
+    failed Job's, such as DeadlineExceeded; `waiting` is why a container has not started, or empty. `mirrors` are all
+    that the run works for, and `generation` is the one of the spec of the mirror whose run this is.
     """
 
     job: str
@@ -65,6 +87,7 @@ class Run:
     run: str
     started_at: datetime
     ended: bool
+    mirrors: tuple[Member, ...] = ()
     generation: str = ""
     succeeded: bool = False
     exit_code: int | None = None
@@ -77,6 +100,10 @@ class Run:
     started: bool = False
     waiting: str = ""
     cannot_start: bool = False
+
+    @property
+    def shared(self) -> bool:
+        return len(self.mirrors) > 1
 
     def start_limit(self, limit: timedelta) -> timedelta:
         """How long the container may take to start: `limit` where the kubelet says that it cannot, else longer, for
@@ -92,8 +119,9 @@ class Run:
         return f"kubectl logs -n {self.namespace} job/{self.job}"
 
 
-def read_run(job: Body, pod: Body | None) -> Run:
-    metadata, status = job["metadata"], job.get("status") or {}
+def read_run(job: Body, pod: Body | None, mirror_uid: str = "") -> Run:
+    """The run as it concerns one mirror, where one is named."""
+    metadata, status, members = job["metadata"], job.get("status") or {}, members_of(job)
     verdict = _true_conditions(status)
     failed = verdict.get("Failed") or verdict.get("FailureTarget")
     pod_status = (pod or {}).get("status") or {}
@@ -113,7 +141,8 @@ def read_run(job: Body, pod: Body | None) -> Run:
         run=(metadata.get("labels") or {}).get(names.RUN, ""),
         started_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ended=(pod_ended and not given_up) or failed is not None or "Complete" in verdict,
-        generation=(metadata.get("annotations") or {}).get(names.GENERATION, ""),
+        mirrors=members,
+        generation=next((member.generation for member in members if member.uid == mirror_uid), ""),
         succeeded=(terminated or {}).get("exitCode") == 0 or "Complete" in verdict,
         exit_code=(terminated or {}).get("exitCode"),
         report=Report.from_json((terminated or {}).get("message")),
@@ -164,7 +193,8 @@ def _without_report(run: Run, timeout: timedelta) -> SyncError:
             Reason.OUT_OF_SPACE,
             f"The worker's pod was evicted: {run.pod_message} Raise the chart's worker.scratchSizeLimit.",
         )
-    reason = _BY_EXIT_CODE.get(run.exit_code or 0)
+    # Of several mirrors the exit code tells which failed worst, and not which one.
+    reason = None if run.shared else _BY_EXIT_CODE.get(run.exit_code or 0)
     if reason is not None:
         return (Stalled if reason in _PERMANENT else Retry)(reason, f"The worker left no report. See {run.log_command}")
     if run.exit_code is None:

@@ -1,14 +1,16 @@
 """When a resource is looked at again."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 BACKOFF_FIRST = timedelta(seconds=10)
 BACKOFF_LIMIT = timedelta(hours=1)
 STALLED_LIMIT = timedelta(hours=1)
+VERIFICATION = timedelta(hours=24)
 _INTERVAL_JITTER = 0.05
 _BACKOFF_JITTER = 0.2
 _RESTART_SPREAD = timedelta(minutes=1)
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def spread(*parts: object) -> float:
@@ -37,3 +39,9 @@ def next_stalled(uid: str, interval: timedelta, now: datetime) -> datetime:
 def after_restart(uid: str, interval: timedelta, now: datetime) -> datetime:
     """Where a due time passed while no controller ran: soon, but not all at once."""
     return now + min(interval / 10, _RESTART_SPREAD) * spread(uid)
+
+
+def is_verification_due(uid: str, last: datetime, now: datetime) -> bool:
+    """Whether a mirror's own time of the day has come since `last`: nothing to write down, and no two together."""
+    phase = _EPOCH + VERIFICATION * spread(uid, "verification")
+    return (now - phase) // VERIFICATION > (last - phase) // VERIFICATION

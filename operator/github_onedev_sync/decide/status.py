@@ -66,12 +66,14 @@ def started(
     """A run is under way."""
     conditions = _running(mirror, now, job)
     facts = source_status(source)
-    say_available(conditions, facts)
+    say_available(conditions, mirror, facts)
     return finish(
         mirror.status,
         conditions,
         source=facts,
         target=target,
+        # Of another spec, what was copied before says nothing.
+        lfs=mirror.status.lfs if attempted(mirror) else None,
         last_run=RunStatus(job=job, started_at=now),
         last_attempt_time=now,
         next_sync_time=None,
@@ -101,11 +103,19 @@ def source_status(source: SourceRepository) -> SourceStatus:
     )
 
 
-def say_available(conditions: Conditions, source: SourceStatus) -> None:
-    conditions.set(
-        ConditionType.SOURCE_AVAILABLE, True, Reason.AVAILABLE, f"{source.full_name} (id {source.id}) can be read"
-    )
+def say_available(conditions: Conditions, mirror: RepositoryMirror, source: SourceStatus) -> None:
+    reason, message = _available(mirror, source)
+    conditions.set(ConditionType.SOURCE_AVAILABLE, True, reason, message)
     conditions.set(ConditionType.TARGET_AVAILABLE, True, Reason.AVAILABLE, "The OneDev project can be written")
+
+
+def _available(mirror: RepositoryMirror, source: SourceStatus) -> tuple[Reason, str]:
+    declared = mirror.spec.source.repository
+    if source.full_name.lower() != declared.lower():
+        return Reason.RENAMED, f"{declared} is now {source.full_name}; update spec.source.repository"
+    if source.archived:
+        return Reason.ARCHIVED_UPSTREAM, f"{source.full_name} (id {source.id}) is archived on GitHub, and can be read"
+    return Reason.AVAILABLE, f"{source.full_name} (id {source.id}) can be read"
 
 
 def following(mirror: RepositoryMirror, run: Run, now: datetime) -> MirrorStatus:
@@ -143,7 +153,9 @@ def equal(
     conditions = conditions_of(mirror, now)
     say_ready(conditions, equal_message(seen.count, seen.digest), seen.count == 0)
     if facts is not None:
-        say_available(conditions, facts)
+        say_available(conditions, mirror, facts)
+    if not mirror.spec.lfs:
+        conditions.drop(ConditionType.LFS_COMPLETE)
     return finish(
         status,
         conditions,
@@ -157,6 +169,7 @@ def equal(
             unequal=0,
             unequal_digest="",
         ),
+        lfs=status.lfs if mirror.spec.lfs else None,
         observed_generation=mirror.metadata.generation,
         failures=0,
         last_sync_time=now,

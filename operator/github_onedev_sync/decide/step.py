@@ -66,7 +66,7 @@ def next_step(mirror: RepositoryMirror, run: Run | None, due: datetime | None, n
     if run is not None:
         if not run.ended:
             return Follow(run)
-        if last is None or last.job != run.job or last.outcome is None:
+        if not has_told(mirror, run):
             return Collect(run)
         if run.succeeded:
             return Discard(run)
@@ -78,6 +78,14 @@ def next_step(mirror: RepositoryMirror, run: Run | None, due: datetime | None, n
         return Look(mirror.requested)
     when = due or status.next_sync_time
     return Rest(when) if when is not None and when > now else Look()
+
+
+def has_told(mirror: RepositoryMirror, run: Run) -> bool:
+    """Whether status says how this run, or a later one, ended."""
+    last = mirror.status.last_run
+    if last is None:
+        return False
+    return last.outcome is not None if last.job == run.job else last.started_at > run.started_at
 
 
 def attempted(mirror: RepositoryMirror) -> bool:

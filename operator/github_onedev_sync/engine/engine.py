@@ -61,7 +61,7 @@ class Engine:
                 self.progress = self.clock.monotonic()
             if due is not None:
                 self.queue.add(item, (due - self.clock.now()).total_seconds())
-            for waiting, priority in self.slots.next_in_line():
+            for waiting, priority in (*self.slots.next_in_line(), *self.slots.line.call_ahead()):
                 self.queue.add(f"{MIRROR}:{waiting}", priority=priority)
 
     def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler:
@@ -115,9 +115,10 @@ class Engine:
 
     def mirror_gone(self, mirror: RepositoryMirror) -> None:
         self.remover.forget(mirror.metadata.uid)
+        self.mirrors.launcher.forget(mirror.metadata.uid)
         if not self.store.drop_mirror(mirror):
             return
-        self.slots.leave(mirror.key)
+        self.slots.line.leave(mirror.key)
         self.queue.add(f"{MIRROR}:{mirror.key}")
         self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
 
@@ -155,8 +156,7 @@ class Engine:
         self._run_changed(pod)
 
     def _run_changed(self, body: Body) -> None:
-        key = self.store.mirror_of_run(body)
-        if key is not None:
+        for key in self.store.mirrors_of_run(body):
             self.queue.add(f"{MIRROR}:{key}", priority=Priority.CHANGED)
 
 

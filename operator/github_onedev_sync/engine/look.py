@@ -1,6 +1,7 @@
 """Observing a mirror: all the I/O of one look at source and target, with nothing changed on either side."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ..api import names
 from ..api.conditions import ConditionType, Reason
@@ -10,18 +11,22 @@ from ..api.mirror import EngineChoice, RepositoryMirror, SourceStatus, TargetSta
 from ..api.observed import SourceRepository, TargetProject
 from ..api.refs import Listing
 from ..api.server import PLURAL, OneDevServer
-from ..decide.compare import Comparison, compare
+from ..decide.compare import Comparison, compare, has_leftovers
 from ..decide.ownership import check_identity, check_ownership
 from ..decide.server import RECHECK
 from .ports import Cluster, Connections, RefReader, SourceConnection, TargetConnection
 from .store import Store
+
+# What an address says that leads nowhere any more, be it that the repository has another one now.
+_NOT_THERE = (Reason.GONE, Reason.PRIVATE_OR_GONE)
 
 
 @dataclass(frozen=True)
 class Sight:
     """What a look saw. `fresh` tells whether `repository` is GitHub's word of now or what status remembers of it.
 
-    `project` is None where there is none yet, and `marked` whether our mark is among its refs.
+    `project` is None where there is none yet, and `marked` whether our mark is among its refs. `leftovers` tells of
+    refs of ours that a run has to take away: archived tips whose time is over, and what a run left that was cut.
     """
 
     server: OneDevServer
@@ -34,12 +39,14 @@ class Sight:
     path: str
     project: TargetProject | None
     marked: bool
+    leftovers: bool
     comparison: Comparison
 
     @property
     def settled(self) -> bool:
         """Whether there is no ref to move, the mark's own included: an empty project has nothing to hang it on yet."""
-        return not self.comparison.differences and (self.marked or not self.comparison.source.refs)
+        unmarked = not self.marked and bool(self.comparison.source.refs)
+        return not (self.comparison.differences or unmarked or self.leftovers)
 
     def target_status(self, project: TargetProject) -> TargetStatus:
         return TargetStatus(
@@ -56,8 +63,11 @@ class Looker:
     connections: Connections
     refs: RefReader
 
-    async def look(self, mirror: RepositoryMirror, known_server: OneDevServer | None, thorough: bool) -> Sight:
-        """Raises `SyncError`. A look that is not `thorough` spares GitHub's REST API where it can."""
+    async def look(
+        self, mirror: RepositoryMirror, known_server: OneDevServer | None, now: datetime, *, thorough: bool
+    ) -> Sight:
+        """Raises `SyncError`. A look that is not `thorough` spares the REST APIs where it can: it trusts our mark, and
+        where a source is anonymous what status remembers of it, until something differs."""
         check_supported(mirror)
         server = usable_server(mirror, known_server)
         source = await self.connections.source(mirror)
@@ -69,25 +79,62 @@ class Looker:
         else:
             repository = remembered(known)
         token = await source.api.git_token()
-        theirs = await self.refs.source_refs(repository.clone_url, token, source.ca)
+        try:
+            theirs = await self.refs.source_refs(repository.clone_url, token, source.ca)
+        except SyncError as error:
+            if fresh or error.reason not in _NOT_THERE:
+                raise
+            return await self.look(mirror, known_server, now, thorough=True)
+        if not fresh and _moved(theirs, repository):
+            return await self.look(mirror, known_server, now, thorough=True)
         mark = Mark.of(mirror.spec.source.api_url, repository.id, mirror.key)
         path = target_path(mirror, server)
-        project, ours = await self._project(mirror, server, target, mark, path)
-        marked = mark.ref in ours.refs
-        seen = compare(mirror, theirs, ours)
-        return Sight(server, source, target, repository, fresh, token, mark, path, project, marked, seen)
+        project, ours = await self._project(mirror, server, target, mark, path, thorough=thorough)
+        return Sight(
+            server=server,
+            source=source,
+            target=target,
+            repository=repository,
+            fresh=fresh,
+            token=token,
+            mark=mark,
+            path=path,
+            project=project,
+            marked=mark.ref in ours.refs,
+            leftovers=has_leftovers(mirror, ours.refs, now),
+            comparison=compare(mirror, theirs, ours),
+        )
 
     async def _repository(self, mirror: RepositoryMirror, source: SourceConnection) -> SourceRepository:
         """GitHub's word on the repository, with its identity checked."""
-        found = await source.api.repository(mirror.spec.source.repository)
         pinned = mirror.status.source.id if mirror.status.source else None
+        try:
+            found = await source.api.repository(mirror.spec.source.repository)
+        except SyncError as error:
+            if pinned is None or error.reason not in _NOT_THERE:
+                raise
+            found = await self._elsewhere(pinned, source, error)
         check_identity(pinned, found.id, mirror.spec.source.repository, mirror.approved)
         if found.disabled:
             raise Retry(Reason.DISABLED, f"GitHub has disabled {found.full_name}; the mirror is kept as it is")
         return found
 
+    async def _elsewhere(self, pinned: int, source: SourceConnection, error: SyncError) -> SourceRepository:
+        """The repository under another name: GitHub forgets a redirect once somebody else took the old name."""
+        try:
+            return await source.api.repository_by_id(pinned)
+        except SyncError as other:
+            raise (error if other.reason in _NOT_THERE else other) from None
+
     async def _project(
-        self, mirror: RepositoryMirror, server: OneDevServer, target: TargetConnection, mark: Mark, path: str
+        self,
+        mirror: RepositoryMirror,
+        server: OneDevServer,
+        target: TargetConnection,
+        mark: Mark,
+        path: str,
+        *,
+        thorough: bool,
     ) -> tuple[TargetProject | None, Listing]:
         """The project, proven ours, with its refs; (None, no refs) where it is not there.
 
@@ -101,7 +148,7 @@ class Looker:
                 if error.reason is not Reason.TARGET_CHANGED:
                     raise
                 return None, Listing({})
-            if mark.ref in marks_in_refs(listing.refs):
+            if not thorough and mark.ref in marks_in_refs(listing.refs):
                 return TargetProject(known.project_id, path), listing
         project = await target.api.find_project(path)
         if project is None:
@@ -168,16 +215,18 @@ def remembered(known: SourceStatus) -> SourceRepository:
 
 
 def check_supported(mirror: RepositoryMirror) -> None:
-    """What the API promises and this version does not do is refused aloud, never skipped in silence."""
-    if mirror.spec.lfs:
+    """The CRD refuses the same; one of an older version may be installed."""
+    if mirror.spec.lfs and mirror.spec.engine is EngineChoice.RELAY:
         raise Stalled(
             Reason.NOT_SUPPORTED,
-            "spec.lfs: this version does not copy LFS objects. Set spec.lfs: false to mirror the git data without them",
+            "spec.engine: Relay does not copy LFS objects, and spec.lfs: true asks for them. "
+            "Set spec.engine: Auto or Git, or spec.lfs: false",
         )
-    if mirror.spec.engine is EngineChoice.RELAY:
-        raise Stalled(
-            Reason.NOT_SUPPORTED, "spec.engine: this version has no Relay engine. Set spec.engine: Auto or Git"
-        )
+
+
+def _moved(listing: Listing, repository: SourceRepository) -> bool:
+    """Whether the source's refs were found at the end of a redirect: it may have another name now."""
+    return bool(listing.url) and listing.url != repository.clone_url.rstrip("/")
 
 
 def target_path(mirror: RepositoryMirror, server: OneDevServer) -> str:

@@ -4,37 +4,36 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..api.conditions import Reason
-from ..api.errors import ClusterRefused, Retry, SyncError
-from ..api.mirror import PLURAL, MirrorStatus, RepositoryMirror
+from ..api.conditions import ConditionType, Reason
+from ..api.errors import ClusterRefused, Retry, SyncError, Waiting
+from ..api.mirror import PLURAL, DeletionPolicy, RepositoryMirror
 from ..api.refs import BRANCHES
-from ..api.report import Outcome
-from ..decide import ending
+from ..api.server import OneDevServer
 from ..decide import status as say
-from ..decide.compare import waits_for_a_person
-from ..decide.run import Run, result
-from ..decide.schedule import after_restart, next_interval
+from ..decide.batch import expected_kb, may_share
+from ..decide.compare import waits_for_a_person, wants_lfs
+from ..decide.run import Run
+from ..decide.schedule import after_restart, is_verification_due
 from ..decide.server import RECHECK
 from ..decide.step import Collect, Discard, Follow, Look, Lost, Rest, SayNothingYet, Step, attempted, next_step
 from ..observability.logs import event
 from ..observability.metrics import Metrics
 from .launch import Launcher, NoSlot
+from .line import Prepared
 from .look import Looker, Sight, find_server, is_unchecked, waits_in_vain
 from .ports import Clock, Cluster
 from .queue import Priority
 from .recorder import Recorder
 from .removal import Remover
+from .runs import FOLLOW, Runs
 from .store import Store, server_of
+from .teller import Teller, TooLate
 
 log = logging.getLogger(__name__)
 
-# A run is told by its pod; this is for a pod that nobody tells of.
-_FOLLOW = timedelta(seconds=60)
 _TOO_LATE = timedelta(seconds=1)
-
-
-class TooLate(Exception):
-    """Somebody changed the resource meanwhile: nothing was written, and nothing that builds on it may be done."""
+# Who waits in line longer is looked at again.
+_SEEN_LASTS = timedelta(minutes=10)
 
 
 @dataclass
@@ -47,17 +46,22 @@ class MirrorReconciler:
     remover: Remover
     recorder: Recorder
     metrics: Metrics
-    _due: dict[str, datetime | None] = field(default_factory=dict)
-    _confirmed: dict[str, datetime] = field(default_factory=dict)
-    _alive: dict[str, datetime] = field(default_factory=dict)
+    teller: Teller = field(init=False)
+    runs: Runs = field(init=False)
+    _verified: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.teller = Teller(self.clock, self.store, self.remover, self.recorder, self.metrics)
+        self.runs = Runs(self.clock, self.store, self.cluster, self.launcher, self.teller, self.metrics)
 
     async def reconcile(self, key: str) -> datetime | None:
         """Does the step that is due; returns when to come back, or None to wait for a change."""
         mirror = self.store.mirrors.get(key)
-        with self.launcher.slots.turn(key):
+        with self.launcher.slots.line.turn(key):
             if mirror is None:
-                for kept in (self._due, self._confirmed, self._alive):
-                    kept.pop(key, None)
+                self.teller.due.pop(key, None)
+                self._verified.pop(key, None)
+                self.runs.forget(key)
                 return None
             if mirror.metadata.deletion_timestamp is not None:
                 return await self._remove(mirror)
@@ -73,77 +77,118 @@ class MirrorReconciler:
         body = await self.cluster.read_resource(PLURAL, mirror.key)
         if body is None or body["metadata"]["uid"] != mirror.metadata.uid:
             self.store.drop_mirror(mirror)
-            self._due.pop(mirror.key, None)
+            self.teller.due.pop(mirror.key, None)
         if body is None:
             return None
         self.store.put_mirror(RepositoryMirror.read(body))
-        self._due[mirror.key] = now
+        self.teller.due[mirror.key] = now
         return now + _TOO_LATE
 
     async def _remove(self, mirror: RepositoryMirror) -> datetime | None:
-        """A run that goes on must not write into a project that is being removed."""
+        """A run must not write into a project that is being removed. One that serves others, too, is waited for."""
         run = self.store.run_of(mirror)
         if run is not None and not run.ended:
-            await self.launcher.discard(mirror, run)
+            if not self.runs.serves_others(mirror, run):
+                await self.launcher.discard(run)
+            elif mirror.spec.deletion_policy is not DeletionPolicy.RETAIN:
+                await self.runs.confirm(run)
+                run = self.store.run_of(mirror)
+                if run is not None and not run.ended:
+                    return self.clock.now() + FOLLOW
         return await self.remover.remove(mirror)
 
     def _due_of(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
         """What this process planned; at first sight, what passed while nobody watched is spread over a while."""
         if waits_in_vain(mirror, self.store.servers.get(server_of(mirror))):
             return now
-        if mirror.key not in self._due:
+        due = self.teller.due
+        if mirror.key not in due:
             planned = mirror.status.next_sync_time
             passed = planned is not None and planned < now
-            self._due[mirror.key] = after_restart(mirror.metadata.uid, mirror.spec.interval, now) if passed else None
-        return self._due[mirror.key]
+            due[mirror.key] = after_restart(mirror.metadata.uid, mirror.spec.interval, now) if passed else None
+        return due[mirror.key]
 
     async def _take(self, mirror: RepositoryMirror, step: Step, now: datetime) -> datetime | None:
         match step:
             case Rest(until):
                 return until
             case SayNothingYet():
-                return await self._write(mirror, say.suspended_before_first(mirror, now), None)
+                return await self.teller.write(mirror, say.suspended_before_first(mirror, now), None)
             case Follow(run):
-                return await self._follow(mirror, run, now)
+                return await self.runs.follow(mirror, run, now)
             case Collect(run):
-                return await self._collect(mirror, run, now)
+                return await self.runs.collect(mirror, run, now)
             case Discard(run):
-                await self.launcher.discard(mirror, run)
-                return now
+                return await self._let_go(mirror, run, now)
             case Lost(job):
-                return await self._lost(mirror, job, now)
+                return await self.runs.lost(mirror, job, now)
             case Look(asked):
                 return await self._look(mirror, asked, now)
+
+    async def _let_go(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
+        if await self.runs.let_go(mirror, run):
+            return now
+        # The Job is kept for its neighbours alone.
+        return await self._take(mirror, next_step(mirror, None, self._due_of(mirror, now), now), now)
 
     async def _look(self, mirror: RepositoryMirror, asked: str | None, now: datetime) -> datetime | None:
         server = await find_server(self.store, self.cluster, server_of(mirror))
         if server is not None and server.spec.suspend:
             return await self._rest_with_server(mirror, now)
         if is_unchecked(server):
-            return now + _FOLLOW
-        priority = _priority(mirror, asked)
-        if mirror.status.last_sync_time is None and self.launcher.full(mirror):
-            return await self._wait_for_slot(mirror, priority, now)
+            return now + FOLLOW
+        priority, slots = _priority(mirror, asked), self.launcher.slots
+        seen = slots.line.prepared(mirror.key)
+        if slots.full(mirror) and not self._is_worth_a_look(mirror, seen, now):
+            return await self._wait_for_slot(mirror, priority, now, None)
         try:
             thorough = asked is not None or not attempted(mirror) or mirror.status.failures > 0
-            sight = await self.looker.look(mirror, server, thorough)
-            if not sight.fresh and not sight.comparison.equal:
-                sight = await self.looker.look(mirror, server, thorough=True)
-            if asked is None and waits_for_a_person(mirror, sight.comparison):
-                return self._next(mirror, now)
-            if sight.settled:
+            verify = is_verification_due(mirror.metadata.uid, self._verified_at(mirror, now), now)
+            sight = await self._see(mirror, server, now, thorough=thorough, verify=verify)
+            if asked is None and not sight.leftovers and waits_for_a_person(mirror, sight.comparison):
+                return self.teller.next(mirror, now)
+            if sight.settled and not wants_lfs(mirror, sight.comparison, verify=thorough or verify):
                 return await self._equal(mirror, sight, asked, now)
             return await self._launch(mirror, sight, asked, priority, now)
-        except NoSlot:
-            return await self._wait_for_slot(mirror, priority, now)
         except SyncError as error:
-            return await self._failed(mirror, error, now, None, asked)
+            return await self.teller.failed(mirror, error, now, asked=asked)
+
+    def _is_worth_a_look(self, mirror: RepositoryMirror, seen: Prepared | None, now: datetime) -> bool:
+        """Whether one for which there is no slot is looked at: who was synced before may not need one, and some of
+        those that come next are seen to be small enough to go along with others."""
+        if seen is not None:
+            return now - seen.since >= _SEEN_LASTS
+        return mirror.status.last_sync_time is not None or self.launcher.slots.line.may_look_ahead(mirror)
+
+    def _verified_at(self, mirror: RepositoryMirror, now: datetime) -> datetime:
+        """At first sight one interval ago, so that what fell due while nobody watched is made up for."""
+        return self._verified.setdefault(mirror.key, now - mirror.spec.interval)
+
+    async def _see(
+        self, mirror: RepositoryMirror, server: OneDevServer | None, now: datetime, *, thorough: bool, verify: bool
+    ) -> Sight:
+        """One look, or two where the first saw something to do without GitHub's word of now."""
+        try:
+            sight = await self.looker.look(mirror, server, now, thorough=thorough or verify)
+        except Waiting as error:
+            # What only verifies can wait for the limit of an address, and a mirror that is well stays so.
+            well = mirror.status.is_true(ConditionType.READY)
+            if thorough or not well or error.reason is not Reason.RATE_LIMITED:
+                raise
+            verify = False
+            sight = await self.looker.look(mirror, server, now, thorough=False)
+        if not sight.fresh and not (sight.settled and sight.comparison.equal):
+            sight, verify = await self.looker.look(mirror, server, now, thorough=True), True
+        if thorough or verify:
+            self._verified[mirror.key] = now
+        return sight
 
     async def _rest_with_server(self, mirror: RepositoryMirror, now: datetime) -> datetime | None:
         """A pause of the whole server is a planned one: what its mirrors say stays."""
         if mirror.status.conditions:
             return now + RECHECK
-        return await self._write(mirror, say.suspended_before_first(mirror, now, "its OneDevServer's"), now + RECHECK)
+        after = say.suspended_before_first(mirror, now, "its OneDevServer's")
+        return await self.teller.write(mirror, after, now + RECHECK)
 
     async def _launch(
         self, mirror: RepositoryMirror, sight: Sight, asked: str | None, priority: Priority, now: datetime
@@ -151,8 +196,12 @@ class MirrorReconciler:
         body = await self.cluster.read_resource(PLURAL, mirror.key)
         if body is None or body["metadata"]["uid"] != mirror.metadata.uid:
             raise TooLate
+        kb = expected_kb(mirror, sight.repository.size_kb)
+        small = may_share(mirror, kb)
         try:
-            started = await self.launcher.launch(mirror, sight)
+            started = await self.launcher.launch(mirror, sight, kb if small else None)
+        except NoSlot:
+            return await self._wait_for_slot(mirror, priority, now, Prepared(mirror, sight, asked, kb, small, now))
         except ClusterRefused as error:
             raise Retry(Reason.POD_NOT_STARTED, f"The cluster refused the run: {error}") from error
         event(
@@ -163,10 +212,12 @@ class MirrorReconciler:
             reason=asked or priority.name.lower(),
             decision="StartJob",
             job=started.job,
+            mirrors=started.mirrors,
             slots=self.launcher.slots.shown,
         )
+        self.metrics.job_started(started.mirrors)
         after = say.started(mirror, now, started.job, sight.repository, started.target, asked)
-        return await self._write(mirror, after, now + _FOLLOW)
+        return await self.teller.write(mirror, after, now + FOLLOW)
 
     async def _equal(self, mirror: RepositoryMirror, sight: Sight, asked: str | None, now: datetime) -> datetime | None:
         """No ref to move: at most a project to make for an empty repository, or OneDev's HEAD to set."""
@@ -175,107 +226,16 @@ class MirrorReconciler:
             await sight.target.api.set_default_branch(project, sight.comparison.source.head.removeprefix(BRANCHES))
         repository = sight.repository if sight.fresh else None
         after = say.equal(mirror, sight.comparison, now, asked, repository, sight.target_status(project))
-        return await self._write(mirror, after, self._next(mirror, now))
+        return await self.teller.write(mirror, after, self.teller.next(mirror, now))
 
-    def _next(self, mirror: RepositoryMirror, now: datetime) -> datetime:
-        due = self._due[mirror.key] = next_interval(mirror.metadata.uid, mirror.spec.interval, now)
-        return due
-
-    async def _wait_for_slot(self, mirror: RepositoryMirror, priority: Priority, now: datetime) -> datetime | None:
-        event(log, "reconcile", level=logging.DEBUG, mirror=mirror.key, decision="WaitForSlot")
-        due = await self._write(mirror, say.waiting_for_slot(mirror, now), now + _FOLLOW)
-        self.launcher.slots.park(mirror.key, priority)  # last, so that nobody stands in line who is gone meanwhile
-        return due
-
-    async def _follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
-        if now - self._confirmed.get(mirror.key, run.started_at) >= _FOLLOW:
-            self._confirmed[mirror.key] = now
-            await self._confirm(mirror, run)
-            return now
-        if run.started:
-            self._alive[mirror.key] = now
-        # The pod of a drained node is replaced late in a run: its successor has the whole limit, too.
-        since = max(run.started_at, self._alive.get(mirror.key, run.started_at))
-        limit = since + run.start_limit(self.launcher.worker.start_limit)
-        if not run.started and now >= limit:
-            error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.no_start}")
-            due = await self._failed(mirror, error, now, run, None)
-            await self.launcher.discard(mirror, run)
-            return due
-        again = now + _FOLLOW if run.started else min(limit, now + _FOLLOW)
-        return await self._write(mirror, say.following(mirror, run, now), again)
-
-    async def _confirm(self, mirror: RepositoryMirror, run: Run) -> None:
-        """Asks for a run that no watch tells of: a gap in a watch swallows the end of a Job or a pod."""
-        job = await self.cluster.read_job(run.namespace, run.job)
-        if job is None:
-            self.store.forget_job(run.job, mirror.metadata.uid)
-            return
-        self.store.put_job(job)
-        for pod in await self.cluster.list_pods(run.namespace, run.uid):
-            self.store.put_pod(pod)
-
-    async def _collect(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
-        if run.report is None:  # the Job can be told of before its pod
-            await self._confirm(mirror, run)
-            run = self.store.run_of(mirror) or run
-            if not run.ended:
-                return now
-        self._confirmed.pop(mirror.key, None)
-        outcome = result(run, mirror.key, mirror.spec.timeout)
-        if isinstance(outcome, SyncError):
-            return await self._failed(mirror, outcome, now, run, None)
-        event(log, "reconcile", mirror=mirror.key, run=run.run, decision="Collect", outcome=outcome.outcome)
-        after = ending.collected(mirror, run, outcome, now)
-        due = await self._write(mirror, after, after.next_sync_time)
-        self._due[mirror.key] = None
-        self.metrics.run_ended(outcome.outcome, outcome.reason, outcome.seconds, outcome.bytes)
-        if outcome.outcome in (Outcome.SYNCED, Outcome.UNCHANGED):
-            await self.launcher.discard(mirror, run)
-        return due
-
-    async def _lost(self, mirror: RepositoryMirror, job: str, now: datetime) -> datetime | None:
-        found = await self.cluster.read_job(mirror.metadata.namespace, job)
-        if found is not None:
-            self.store.put_job(found)
-            return now if self.store.run_of(mirror) else now + _FOLLOW  # one that is going is told of when it is gone
-        error = Retry(
-            Reason.RUN_LOST, f"Job {job} was deleted before it could report. Nothing is lost: it is run again"
-        )
-        return await self._failed(mirror, error, now, None, None)
-
-    async def _failed(
-        self, mirror: RepositoryMirror, error: SyncError, now: datetime, run: Run | None, asked: str | None
+    async def _wait_for_slot(
+        self, mirror: RepositoryMirror, priority: Priority, now: datetime, seen: Prepared | None
     ) -> datetime | None:
-        if run is None and asked is None and ending.says_so_already(mirror, error):
-            self._due[mirror.key] = ending.due_after(mirror, error, mirror.status.failures, now)
-            return self._due[mirror.key]
-        after = ending.failed(mirror, error, now, run, asked)
-        event(
-            log,
-            "reconcile",
-            level=logging.WARNING,
-            mirror=mirror.key,
-            run=run.run if run else None,
-            decision=type(error).__name__,
-            reason=error.reason,
-            message=error.message,
-        )
-        if run is not None and mirror.status.last_sync_time is None:
-            after = await self.remover.withdraw(mirror, after)
-        due = await self._write(mirror, after, after.next_sync_time)
-        self._due[mirror.key] = None
-        if run is not None:
-            self.metrics.run_ended(Outcome.FAILED, error.reason, (now - run.started_at).total_seconds(), 0)
-        return due
-
-    async def _write(self, mirror: RepositoryMirror, after: MirrorStatus, due: datetime | None) -> datetime | None:
-        """Writes what differs, if anything does, tells of a transition, and passes `due` on; raises TooLate."""
-        written = await self.recorder.write(PLURAL, mirror, after)
-        if written is None:
-            raise TooLate
-        if written:
-            self.store.put_mirror(RepositoryMirror.read(written))
+        """`seen` is what a look has just shown, None where there was none."""
+        event(log, "reconcile", level=logging.DEBUG, mirror=mirror.key, decision="WaitForSlot")
+        due = await self.teller.write(mirror, say.waiting_for_slot(mirror, now), now + FOLLOW)
+        # Last, so that nobody stands in line who is gone meanwhile.
+        self.launcher.slots.line.park(mirror.key, priority, seen)
         return due
 
 

@@ -9,20 +9,31 @@ from ..api.mirror import RepositoryMirror
 from ..api.model import Metadata
 from ..api.server import OneDevServer
 from ..api.starred import StarredReposSync
-from ..decide.run import Run, read_run
+from ..decide.run import Run, members_of, read_run
 
 Body = Mapping[str, Any]
 R = TypeVar("R", RepositoryMirror, OneDevServer, StarredReposSync)
 
 
+@dataclass(frozen=True)
+class Seat:
+    """A slot that is taken: on which server (uid), with which credential, and by which mirrors (uids and keys)."""
+
+    server: str
+    credential: str
+    uids: frozenset[str]
+    keys: frozenset[str]
+
+
 @dataclass
 class Store:
-    """Mirrors, servers and syncs by `namespace/name`; Jobs and pods by the mirror they work for."""
+    """Mirrors, servers, syncs and Jobs by `namespace/name`; pods by their Job."""
 
     mirrors: dict[str, RepositoryMirror] = field(default_factory=dict)
     servers: dict[str, OneDevServer] = field(default_factory=dict)
     syncs: dict[str, StarredReposSync] = field(default_factory=dict)
-    _jobs: dict[str, dict[str, Body]] = field(default_factory=dict)
+    _jobs: dict[str, Body] = field(default_factory=dict)
+    _jobs_of: dict[str, dict[str, Body]] = field(default_factory=dict)
     _pods: dict[str, dict[str, Body]] = field(default_factory=dict)
     _mirror_by_uid: dict[str, str] = field(default_factory=dict)
 
@@ -51,21 +62,28 @@ class Store:
     def drop_sync(self, sync: StarredReposSync) -> bool:
         return _drop(self.syncs, sync)
 
-    def mirror_of_run(self, body: Body) -> str | None:
-        """The key of the mirror that a Job or pod works for."""
-        return self._mirror_by_uid.get(_label(body, names.MIRROR_UID))
+    def mirrors_of_run(self, body: Body) -> list[str]:
+        """The keys of the mirrors that a Job, or a pod whose Job is known, works for."""
+        job = next((job for job in self._jobs.values() if job["metadata"]["uid"] == _job_of(body)), body)
+        uids = (member.uid for member in members_of(job))
+        return [self._mirror_by_uid[uid] for uid in uids if uid in self._mirror_by_uid]
 
     def mirrors_on(self, server_key: str) -> Iterator[RepositoryMirror]:
         return (mirror for mirror in list(self.mirrors.values()) if server_of(mirror) == server_key)
 
     def put_job(self, job: Body) -> None:
-        self._jobs.setdefault(_label(job, names.MIRROR_UID), {})[job["metadata"]["name"]] = job
+        key = _key_of(job)
+        self.forget_job(key)
+        self._jobs[key] = job
+        for member in members_of(job):
+            self._jobs_of.setdefault(member.uid, {})[key] = job
 
     def drop_job(self, job: Body) -> None:
-        self.forget_job(job["metadata"]["name"], _label(job, names.MIRROR_UID))
+        self.forget_job(_key_of(job))
 
-    def forget_job(self, name: str, mirror_uid: str) -> None:
-        _remove(self._jobs, mirror_uid, name)
+    def forget_job(self, key: str) -> None:
+        for member in members_of(self._jobs.pop(key, {"metadata": {}})):
+            _remove(self._jobs_of, member.uid, key)
 
     def put_pod(self, pod: Body) -> None:
         self._pods.setdefault(_job_of(pod), {})[pod["metadata"]["name"]] = pod
@@ -75,21 +93,23 @@ class Store:
 
     def run_of(self, mirror: RepositoryMirror) -> Run | None:
         """The mirror's newest run that the cluster still shows."""
-        jobs = [job for job in self._jobs.get(mirror.metadata.uid, {}).values() if not _deleted(job)]
+        jobs = [job for job in self._jobs_of.get(mirror.metadata.uid, {}).values() if not _deleted(job)]
         if not jobs:
             return None
-        return self._run(max(jobs, key=_age))
+        return self._run(max(jobs, key=_age), mirror.metadata.uid)
 
-    def _run(self, job: Body) -> Run:
+    def _run(self, job: Body, mirror_uid: str = "") -> Run:
         """With the newest pod of the Job, for one on a drained node is replaced."""
-        return read_run(job, max(self._pods.get(job["metadata"]["uid"], {}).values(), key=_age, default=None))
+        pods = self._pods.get(job["metadata"]["uid"], {})
+        return read_run(job, max(pods.values(), key=_age, default=None), mirror_uid)
 
-    def live_runs(self) -> Iterator[tuple[str, str]]:
-        """(mirror's uid, server's uid) of every Job that still holds a slot."""
-        for uid, jobs in self._jobs.items():
-            for job in jobs.values():
-                if not _deleted(job) and not self._run(job).ended:
-                    yield uid, _label(job, names.SERVER_UID)
+    def live_runs(self) -> Iterator[Seat]:
+        """What every Job holds that is not at its end."""
+        for job in self._jobs.values():
+            if not _deleted(job) and not (run := self._run(job)).ended:
+                keys = frozenset(f"{run.namespace}/{member.name}" for member in run.mirrors)
+                uids = frozenset(member.uid for member in run.mirrors)
+                yield Seat(_label(job, names.SERVER_UID), _label(job, names.CREDENTIAL), uids, keys)
 
 
 def _drop(known: dict[str, R], gone: R) -> bool:
@@ -109,6 +129,10 @@ def _newer(known: Metadata, told: Metadata) -> bool:
     """Kubernetes 1.35 made the order of resource versions of one resource official (KEP-5504)."""
     ours, theirs = known.resource_version, told.resource_version
     return known.uid == told.uid and ours.isdecimal() and theirs.isdecimal() and int(ours) > int(theirs)
+
+
+def _key_of(job: Body) -> str:
+    return f"{job['metadata']['namespace']}/{job['metadata']['name']}"
 
 
 def _age(body: Body) -> tuple[str, str]:

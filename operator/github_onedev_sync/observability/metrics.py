@@ -35,12 +35,27 @@ class Metrics:
             buckets=(1, 2, 5, 10, 30, 60, 300, 900, 3600),
             registry=self.registry,
         )
+        self.job_mirrors = Histogram(
+            f"{PREFIX}_job_mirrors",
+            "How many mirrors the Jobs that were made work for",
+            buckets=(1, 2, 5, 10, 20),
+            registry=self.registry,
+        )
+        self.fallbacks = Counter(
+            f"{PREFIX}_fallbacks", "Runs in which git moved what the relay should have", registry=self.registry
+        )
         self.bytes = Counter(f"{PREFIX}_received_bytes", "Pack data received from sources", registry=self.registry)
 
     def run_ended(self, outcome: str, reason: str, seconds: float, received: int) -> None:
         self.runs.labels(outcome, reason).inc()
         self.run_seconds.observe(seconds)
         self.bytes.inc(received)
+
+    def job_started(self, mirrors: int) -> None:
+        self.job_mirrors.observe(mirrors)
+
+    def fell_back(self) -> None:
+        self.fallbacks.inc()
 
     @contextmanager
     def reconcile(self, kind: str) -> Iterator[Callable[[str], None]]:
