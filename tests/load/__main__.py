@@ -1,4 +1,4 @@
-"""`python -m tests.load first-sync|memory|image`: measures and prints, with JSON=1 one object a line.
+"""`python -m tests.load first-sync|memory|image|transfer`: measures and prints, with JSON=1 one object a line.
 
 Exit codes: 0 measured (whether or not the goals hold), 1 not measured, 2 wrong usage, 130 interrupted.
 """
@@ -10,24 +10,40 @@ import sys
 
 from tests.local_cluster import ClusterError
 
-from . import measure
+from . import measure, transfer
+from .errors import NotMeasured
 from .figures import show
 
 MEASUREMENTS = {"first-sync": measure.first_sync, "memory": measure.memory, "image": measure.image}
+_ROUNDS = 5
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__.partition(":")[0])
-    parser.add_argument("measurement", choices=MEASUREMENTS)
+    measurements = parser.add_subparsers(dest="measurement", required=True)
+    for name in MEASUREMENTS:
+        measurements.add_parser(name)
+    moving = measurements.add_parser("transfer", description="Our worker beside git, on this machine.")
+    moving.add_argument("parts", nargs="*", help=f"of {', '.join(transfer.PARTS)}; default: all")
+    moving.add_argument("--rounds", type=int, default=_ROUNDS, help=f"how often each thing is done; default {_ROUNDS}")
     chosen = parser.parse_args()
+    if unknown := set(getattr(chosen, "parts", ())) - transfer.PARTS.keys():
+        moving.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(transfer.PARTS)}")
     try:
-        show(MEASUREMENTS[chosen.measurement]())
-    except ClusterError as error:
+        if chosen.measurement == "transfer":
+            show(transfer.measure(chosen.parts or list(transfer.PARTS), chosen.rounds, _say))
+        else:
+            show(MEASUREMENTS[chosen.measurement]())
+    except (ClusterError, NotMeasured) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
