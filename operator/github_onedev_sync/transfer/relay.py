@@ -60,6 +60,7 @@ class RelayEngine:
         self._listed = Listing({})
         self._known: set[str] = set()
         self._staged: dict[str, str] = {}
+        self._arrived: dict[str, str] = {}
         self._fresh = False
         self._objects = 0
         self._received = 0
@@ -79,7 +80,8 @@ class RelayEngine:
         if source.features is None:
             raise Unfit(f"{public(source.url)} does not speak git's protocol version 2")
         self._fetcher = self._fetch_from(self._source.at(source.url))
-        self._listed, self._known, self._staged = target, set(target.refs.values()), {}
+        self._listed, self._known = target, set(target.refs.values())
+        self._staged, self._arrived = {}, {}
         self._fresh = not any(name.startswith(BRANCHES) for name in target.refs)
         if not wanted:
             return Knowledge()
@@ -132,7 +134,8 @@ class RelayEngine:
             result = await self._pusher.push(push.commands, build_pack() if new else b"")
         else:
             result = await self._relay(push, sorted(new - self._known))
-        self._known |= {command.new for command in result.done if command.new}
+        self._arrived |= {command.name: command.new for command in result.done if command.new}
+        self._known |= set(self._arrived.values())
         return result
 
     async def _relay(self, push: Push, wants: Sequence[str]) -> PushResult:
@@ -178,7 +181,7 @@ class RelayEngine:
     def _haves(self, commands: Iterable[Command]) -> list[str]:
         """What OneDev has already, the most useful first: more gains nothing and costs 50 bytes each."""
         refs = self._listed.refs
-        by_use = (self._staged, *({n: o for n, o in refs.items() if n.startswith(space)} for space in _USEFUL))
+        by_use = (self._arrived, *({n: o for n, o in refs.items() if n.startswith(space)} for space in _USEFUL))
         listed = chain.from_iterable(reversed(group.values()) for group in by_use)
         return list(dict.fromkeys(filter(None, chain((command.old for command in commands), listed))))[:HAVES]
 

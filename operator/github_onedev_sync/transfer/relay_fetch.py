@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -23,6 +23,7 @@ _HEADERS = {
 }
 # 538 haves are 13 kB, which GitHub and OneDev both take compressed.
 _COMPRESS_FROM = 1024
+_LEAVE_SECONDS = 1.0
 _PROBE_LIMIT = 16 * 1024 * 1024
 
 
@@ -79,6 +80,13 @@ class Incoming:
             while not self._answer.in_pack:
                 await self._feed()
 
+    async def leave(self) -> None:
+        """Where the answer is over, the connection can serve the next request once its very end has been seen."""
+        if self._answer.ended:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._content.readany()
+
     async def _feed(self) -> list[bytes]:
         try:
             data = await self._content.readany()
@@ -127,7 +135,9 @@ class Fetcher:
                 async with self._side.request("POST", "/git-upload-pack", headers, request) as response:
                     await self._side.expect(response, _RESULT)
                     waiting.reschedule(None)
-                    yield Incoming(self._side, response, self._on_bytes)
+                    incoming = Incoming(self._side, response, self._on_bytes)
+                    yield incoming
+                    await incoming.leave()
         except BROKEN as error:
             raise self._side.broken(error) from error
 
