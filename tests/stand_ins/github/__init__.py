@@ -1,4 +1,4 @@
-"""A stand-in for GitHub: a REST subset at `/` and `/api/v3`, git at `/{owner}/{name}.git`."""
+"""A stand-in for GitHub: a REST subset at `/` and `/api/v3`, git and LFS at `/{owner}/{name}.git`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 from aiohttp import web
 
 from ..misbehaviour import Entry
+from ..serving import Action
 from .accounts import ANONYMOUS_LIMIT, Accounts
 from .catalogue import Catalogue
 from .git import GitEndpoint
+from .lfs import LfsEndpoint
 from .rest import RestApi
 from .steering import Steering
 
@@ -38,9 +40,20 @@ class GitHubStandIn(Steering):
             self.accounts.add_token(token, login)
         # Without a name of its own it goes by whatever the client called it, as a server behind an address has to.
         self.rest = RestApi(self.catalogue, self.accounts, public_url)
+        self.lfs = LfsEndpoint(self.catalogue, self.accounts)
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
+
+    def actions(self) -> dict[str, Action]:
+        return {**super().actions(), "commit_lfs": self.commit_lfs}
+
+    async def commit_lfs(self, repository: str, files: dict[str, str], branch: str | None = None) -> str:
+        """Keeps each file's content as an LFS object and adds a commit with the pointers; returns the commit."""
+        pointers = {name: self.lfs.store(repository, content.encode()) for name, content in files.items()}
+        return await self.commit(repository, branch, pointers)
 
     async def answer(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
         if GitEndpoint.wants(request):
             return await self._git_endpoint.answer(request, entry)
+        if LfsEndpoint.wants(request):
+            return await self.lfs.answer(request, entry)
         return await self.rest.answer(request, entry)

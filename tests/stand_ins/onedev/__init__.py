@@ -6,9 +6,11 @@ from pathlib import Path
 from aiohttp import web
 
 from ..misbehaviour import Entry
+from ..serving import Action
 from .accounts import Accounts
 from .git import GitEndpoint, page
 from .hooks import Hooks
+from .lfs import LfsEndpoint
 from .projects import Projects
 from .protections import Protections
 from .refusals import page_404
@@ -56,6 +58,7 @@ class OneDevStandIn(Steering):
         # The first route that fits wins: the longer patterns of a resource are more particular.
         self._resources = Resources(self.security, sorted(routes, key=lambda route: -route.pattern.count("/")))
         self.git = GitEndpoint(self.store, self.security, self.processes, self.hooks, slots)
+        self.lfs = LfsEndpoint(self.store, self.security)
         self.git.idle_seconds = idle_seconds or self.git.idle_seconds
 
     async def start(self) -> None:
@@ -77,11 +80,20 @@ class OneDevStandIn(Steering):
         if request.method in ("OPTIONS", "TRACE"):
             return web.Response(status=204 if request.method == "OPTIONS" else 405)
         ready = self.mode == "ready"
+        if LfsEndpoint.wants(request):
+            return await self.lfs.answer(request, entry, ready, self.public_url)
         if GitEndpoint.wants(request):
             return await self.git.answer(request, entry, ready, self.public_url)
         if path.startswith(BASE + "/"):
             return await self._resources.answer(request, entry, ready)
         return page(request)
+
+    def actions(self) -> dict[str, Action]:
+        return {**super().actions(), "lfs_objects": self.lfs_objects}
+
+    async def lfs_objects(self, project: str) -> dict[str, int]:
+        """The LFS objects of a project: id and bytes."""
+        return self.lfs.objects(self.project(project))
 
     def _probe(self, request: web.BaseRequest, path: str) -> web.Response:
         headers = {"Cache-Control": "no-store"}
