@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,15 @@ async def test_a_push_that_breaks_off_makes_nothing(shell: Shell) -> None:
     assert DEV not in await shell.refs()
 
 
+async def test_a_git_server_that_is_not_onedev_s(shell: Shell) -> None:
+    headers = {"Content-Type": "application/x-git-receive-pack-advertisement"}
+    line = "0" * 40 + " capabilities^{}\0report-status"
+    body = f"001f# service=git-receive-pack\n0000{len(line) + 4:04x}{line}0000"
+    shell.world.onedev.faults.add(path="service=git-receive-pack", status=200, headers=headers, body=body)
+    err = await shell.refused(f"--archived={FIRST}", "--branch=dev")
+    assert "does not offer side-band-64k, delete-refs" in err
+
+
 async def test_an_id_that_onedev_does_not_tell(shell: Shell) -> None:
     faults = shell.world.onedev.faults
     for fault in ({"status": 500}, {"status": 200, "body": "no number"}, {"drop": "before"}):
@@ -285,3 +295,17 @@ async def test_a_reader_who_has_enough(shell: Shell) -> None:
     os.close(writing)
     _, err = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, err) == (0, b"")
+
+
+async def test_an_interrupted_command_says_that_nothing_is_half_done(shell: Shell) -> None:
+    onedev = shell.world.onedev
+    onedev.journal.clear()
+    onedev.faults.add(path="/info/refs", delay=60)
+    process = await in_a_process(shell.world, shell.token, "--list")
+    while not onedev.journal.entries(path="/info/refs"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (1, b"")
+    assert err.startswith(b"error: interrupted")
+    assert len(err.splitlines()) == 3

@@ -70,9 +70,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(redact(str(error)))
         return error.code
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "error: interrupted\n  why: you asked for it\n  fix: the same command with --list shows more\n"
-        )
+        why, fix = "a ref is made whole or not at all", "run the same command again: it tells if it was done already"
+        sys.stderr.write(str(CommandError("interrupted before OneDev had answered", why, fix)))
         return ExitCode.FAILED
     return _say(said)
 
