@@ -12,6 +12,8 @@ _STATUS = re.compile(r"The requested URL returned error: (\d{3})")
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 # libcurl's words with GnuTLS (Debian's git) and with OpenSSL.
 _UNTRUSTED = ("server certificate verification failed", "SSL certificate problem")
+# Where another wanted ref builds on a shallow history's end, git finds that out by itself.
+_SHALLOW = "fatal: Failed to traverse parents of commit"
 _ASKED = ("could not read Username", "could not read Password", "Authentication failed")
 _THEIRS = ("remote: fatal:", "remote: error:")
 _TELLING = ("fatal:", "error:", "remote: ", "curl:")
@@ -47,6 +49,8 @@ def fetch_error(url: str, stderr: list[str], *, authenticated: bool) -> SyncErro
         return untrusted(Reason.SOURCE_UNAVAILABLE, url)
     if status := _http_status(text):
         return source_error(url, status, text, authenticated=authenticated)
+    if _SHALLOW in text:
+        return shallow(url)
     if "not our ref" in text:
         return Retry(Reason.SOURCE_UNAVAILABLE, f"{public(url)} changed while it was being read")
     return Retry(Reason.SOURCE_UNAVAILABLE, f"{public(url)} broke off: {last_word(stderr)}")
