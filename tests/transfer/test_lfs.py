@@ -15,6 +15,7 @@ import pytest
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Stalled, SyncError, Waiting
 from github_onedev_sync.api.refs import Listing
+from github_onedev_sync.api.report import Outcome
 from github_onedev_sync.transfer import lfs_stream
 from github_onedev_sync.transfer.engine import Endpoint
 from github_onedev_sync.transfer.lfs import LfsCounts, copy_objects, mirror_objects
@@ -197,6 +198,50 @@ async def test_a_large_object_takes_no_memory(lfs: Lfs) -> None:
     assert counts == LfsCounts(1, wanted.size, 0)
     # The stand-ins' own buffers are in it.
     assert peak < 8 << 20, f"{peak >> 20} MiB"
+
+
+# ---- in a run
+
+
+async def test_a_run_copies_objects_before_refs(lfs: Lfs) -> None:
+    report = await lfs.world.sync(lfs=True)
+    assert (report.outcome, report.engine, report.created) == (Outcome.SYNCED, "Git", 1), report
+    assert (report.lfs_objects, report.lfs_bytes, report.lfs_missing) == (2, len(BIG) + 5, 0)
+    asked = lfs.world.onedev.journal.entries(method="PUT|POST", path="lfs-objects|git-receive-pack$")
+    assert [entry.method for entry in asked[:3]] == ["PUT", "PUT", "POST"]
+    await lfs.world.assert_equal()
+    assert not list(lfs.world.scratch().iterdir())
+    again = await lfs.world.sync(lfs=True)
+    assert (again.outcome, again.lfs_objects) == (Outcome.UNCHANGED, 2)
+
+
+async def test_a_run_that_is_not_asked_for_objects_tells_of_none(lfs: Lfs) -> None:
+    report = await lfs.world.sync()
+    assert (report.lfs_objects, report.lfs_bytes, report.lfs_missing) == (None, None, None)
+    assert await lfs.objects() == {}
+
+
+async def test_a_run_pushes_no_ref_whose_objects_cannot_be_had(lfs: Lfs) -> None:
+    lfs.world.github.faults.add(**GET, status=503, count=None)
+    report = await lfs.world.sync(lfs=True)
+    assert (report.outcome, report.reason, report.lfs_objects) == (Outcome.FAILED, Reason.SOURCE_UNAVAILABLE, None)
+    assert await lfs.world.target_refs() == {}
+    lfs.world.github.faults.clear()
+    report = await lfs.world.sync(lfs=True)
+    assert (report.outcome, report.lfs_objects) == (Outcome.SYNCED, 2)
+
+
+async def test_a_run_counts_what_the_source_lacks_and_mirrors_the_rest(lfs: Lfs) -> None:
+    lfs.world.github.lfs.forget(REPOSITORY, oid_of("hello"))
+    report = await lfs.world.sync(lfs=True)
+    assert (report.outcome, report.lfs_objects, report.lfs_missing) == (Outcome.SYNCED, 1, 1)
+    await lfs.world.assert_equal()
+
+
+async def test_only_the_objects_of_selected_refs_are_copied(lfs: Lfs) -> None:
+    await lfs.commit("dev", c="only on dev")
+    report = await lfs.world.sync(lfs=True, include=("refs/heads/main",))
+    assert report.lfs_objects == 2
 
 
 # ---- what is missing

@@ -1,9 +1,10 @@
 """One mirror's part of a run, from two ref listings to a verified report."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..api.assignment import Task
 from ..api.conditions import Reason
@@ -12,10 +13,13 @@ from ..api.refs import BRANCHES, Listing
 from ..api.report import TaskReport
 from .engine import Engine, Moved, Trouble, Unfit
 from .onedev import Repository
-from .plan import Plan, Wish, fetches, make_plan
+from .plan import Plan, Wish, fetches, make_plan, mirrored
 from .steps import TOLERANT, Command, Knowledge, MoveBranch, SetHead, Step
 from .tally import Tally
 from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .lfs import LfsCounts
 
 _MAY_PASS = (Reason.SOURCE_UNAVAILABLE, Reason.TARGET_UNAVAILABLE)
 
@@ -25,13 +29,15 @@ class Ways:
     """How a run reaches both sides: what lists their refs now, and OneDev's REST API.
 
     `slot` is held while objects move. OneDev lets few pushes in at once, and one that waits for its turn would let
-    the source wait, too.
+    the source wait, too. `lfs` copies the LFS objects behind these tips of the source's listing; None where they are
+    not asked for.
     """
 
     source: Callable[[], Awaitable[Listing]]
     target: Callable[[], Awaitable[Listing]]
     repository: Repository
     slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    lfs: "Callable[[Listing, Collection[str]], Awaitable[LfsCounts]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class _Attempt:
         source, target = await self._list()
         wish = _wish(self._task, source)
         plan = make_plan(wish, source, target, Knowledge())
-        if plan.steps or fetches(wish, source, target):
+        if plan.steps or self._ways.lfs or fetches(wish, source, target):
             waited = self._ways.slot.locked()
             async with self._ways.slot:
                 if waited:
@@ -108,6 +114,9 @@ class _Attempt:
         return await asyncio.gather(self._ways.source(), self._ways.target())
 
     async def _move(self, wish: Wish, source: Listing, target: Listing) -> Plan:
+        if self._ways.lfs:
+            # Before the refs that need them, and in every run: OneDev takes refs whose objects it does not have.
+            self._tally.lfs = await self._ways.lfs(source, set(mirrored(wish.refs, source.refs).values()))
         known = await self._engine.prepare(fetches(wish, source, target), source, target)
         plan = make_plan(wish, source, target, known)
         for step in plan.steps:

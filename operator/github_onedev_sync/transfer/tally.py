@@ -1,6 +1,7 @@
 """What a run has done so far."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..api.conditions import Reason
 from ..api.refs import STAGED
@@ -8,12 +9,16 @@ from ..api.report import Outcome, TaskReport
 from .engine import Engine
 from .steps import Command, Kind, Push, PushResult
 
+if TYPE_CHECKING:
+    from .lfs import LfsCounts
+
 
 @dataclass
 class Tally:
     """Counts that survive whatever ends the run. `refused` is of the present attempt, the rest of all together.
 
-    `tried`: whether anything was to be done, for what was abandoned may have been done, uncounted.
+    `tried`: whether anything was to be done, for what was abandoned may have been done, uncounted. `lfs` is None until
+    all LFS objects are where they should be.
     """
 
     engine: str = "Relay"
@@ -26,6 +31,7 @@ class Tally:
     pruned: int = 0
     tried: bool = False
     refused: dict[str, str] = field(default_factory=dict)
+    lfs: "LfsCounts | None" = None
 
     _before: int = 0
 
@@ -72,4 +78,7 @@ class Tally:
             rejected=len(self.refused),
             fallback=self.fallback,
             pruned=self.pruned,
+            lfs_objects=self.lfs.objects if self.lfs else None,
+            lfs_bytes=self.lfs.bytes if self.lfs else None,
+            lfs_missing=self.lfs.missing if self.lfs else None,
         )

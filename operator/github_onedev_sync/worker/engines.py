@@ -1,14 +1,19 @@
-"""Engines by name, each made of what a mirror's part of a run has."""
+"""Engines by name, and what copies LFS objects, made of what a mirror's part of a run has."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from ..api.assignment import Task
+from ..api.refs import Listing
 from ..transfer.engine import Endpoint, Engine, Progress
 from ..transfer.onedev import Repository
+
+if TYPE_CHECKING:
+    from ..transfer.lfs import LfsCounts
 
 
 @dataclass(frozen=True)
@@ -44,3 +49,17 @@ def make_engine(name: str, kit: Kit) -> Engine:
         judge=kit.task.on_rewrite != "Follow",
         size_kb=kit.task.size_kb,
     )
+
+
+def make_copier(kit: Kit) -> "Callable[[Listing, Collection[str]], Awaitable[LfsCounts]] | None":
+    """What copies the LFS objects behind tips of the source, None where they are not asked for."""
+    if not kit.task.lfs:
+        return None
+
+    async def copy(listing: Listing, tips: Collection[str]) -> "LfsCounts":
+        from ..transfer.lfs import mirror_objects
+
+        scratch = kit.scratch.with_name(f"{kit.scratch.name}-lfs")
+        return await mirror_objects(kit.session, scratch, listing, tips, kit.source, kit.target, kit.progress)
+
+    return copy

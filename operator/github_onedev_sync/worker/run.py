@@ -24,7 +24,7 @@ from ..transfer.sync import Engines, Ways, synchronize
 from ..transfer.tally import Tally
 from .clock import Clock
 from .credentials import read
-from .engines import EngineFactory, Kit, make_engine
+from .engines import EngineFactory, Kit, make_copier, make_engine
 from .log import JsonLog, ProgressLog
 
 # While one mirror's objects move, others list and compare.
@@ -110,6 +110,7 @@ class Run:
             archived=report.archived,
             pruned=report.pruned,
             rejected=report.rejected,
+            **({} if report.lfs_objects is None else {"lfs": report.lfs_objects, "lfs_missing": report.lfs_missing}),
         )
 
     def _end(self, reason: Reason, message: str) -> None:
@@ -156,6 +157,7 @@ class Run:
             target=lambda: reader.target_refs(task.target.url, target.token, target.ca),
             repository=repository,
             slot=self._slots[urlsplit(task.target.url).netloc],
+            lfs=make_copier(kit),
         )
         engines = Engines(lambda name: self.engine(name, kit), self.assignment.pauses)
         return await synchronize(task, ways, engines, work.tally)
