@@ -107,7 +107,8 @@ class Troubled:
 
 @dataclass
 class FakeCluster(Troubled):
-    """Resources with optimistic locking and merge-patches as the API server does them. `watch` hears of each change."""
+    """Resources with optimistic locking and merge-patches as the API server does them. `watch` hears of each change,
+    and `watch_job` of each Job that is made or gone."""
 
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -117,6 +118,7 @@ class FakeCluster(Troubled):
     writes: list[Body] = field(default_factory=list)
     versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
     watch: Callable[[str, str], object] = lambda plural, name: None
+    watch_job: Callable[[Body, bool], object] = lambda job, gone: None
     now: Callable[[], datetime] = lambda: build.NOW
 
     def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +146,7 @@ class FakeCluster(Troubled):
         if name not in self.jobs:
             made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": show_time(self.now())}
             self.jobs[name] = made
+            self.watch_job(build.plain(made), False)
         return build.plain(self.jobs[name])
 
     async def read_job(self, namespace: str, name: str) -> Body | None:
@@ -169,7 +172,9 @@ class FakeCluster(Troubled):
 
     async def delete_job(self, namespace: str, name: str) -> None:
         self.called("delete_job")
-        self.jobs.pop(name, None)
+        gone = self.jobs.pop(name, None)
+        if gone is not None:
+            self.watch_job(gone, True)
         self.pods = {key: pod for key, pod in self.pods.items() if _owner(pod)["name"] != name}
 
     async def record_event(self, manifest: Body) -> None:
@@ -197,16 +202,17 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 @dataclass
 class FakeGitHub(Troubled):
-    """`ports.Source`, with one repository."""
+    """`ports.Source`, with one repository under every name; `sizes` in KB for those that differ in it."""
 
     found: SourceRepository = build.REPOSITORY
+    sizes: dict[str, int] = field(default_factory=dict)
     token: str | None = None
     anonymous: bool = True
     mints_tokens: bool = False
 
     async def repository(self, full_name: str) -> SourceRepository:
         self.called("repository")
-        return self.found
+        return replace(self.found, size_kb=self.sizes.get(full_name, self.found.size_kb))
 
     async def repository_by_id(self, repository_id: int) -> SourceRepository:
         self.called("repository_by_id")

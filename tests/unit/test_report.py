@@ -1,6 +1,11 @@
 """A report fits into a termination message, and nothing that lies there can harm the reader."""
 
+import base64
+import hashlib
 import json
+import zlib
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -8,6 +13,7 @@ from hypothesis import strategies as st
 
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.report import LIMIT, ExitCode, Outcome, Report, TaskReport
+from github_onedev_sync.decide.batch import Load, fill
 from github_onedev_sync.worker.exit_codes import exit_code
 
 FULL = TaskReport(
@@ -109,3 +115,54 @@ def test_whatever_is_no_failure_ends_well() -> None:
 
 def test_the_highest_code_wins() -> None:
     assert exit_code([failed(Reason.TIMED_OUT), failed(Reason.PRIVATE_OR_GONE)]) is ExitCode.TRANSIENT
+
+
+def batch(count: int, key_length: int) -> Report:
+    """A run of many mirrors that changed: their numbers and digests have nothing in common."""
+    tasks = []
+    for number in range(count):
+        seed = hashlib.sha256(str(number).encode()).hexdigest()
+        facts = [int(seed[at : at + 2], 16) for at in range(0, 16, 2)]
+        task = TaskReport(
+            f"team/{seed * 5}"[:key_length],
+            Outcome.SYNCED,
+            Reason.SYNCED,
+            seed * 8,
+            "Git",
+            seconds=facts[0] / 7,
+            bytes=facts[1] ** 3,
+            created=facts[2],
+            updated=facts[3],
+            archived=facts[4],
+            branches=facts[5],
+            tags=facts[6],
+            archives=facts[7],
+            digest=f"sha256:{seed[::-1]}",
+            head="main",
+            fallback=seed * 8,
+        )
+        tasks.append(task)
+    return Report("aaaaaaaa", tuple(tasks))
+
+
+@pytest.mark.parametrize("key_length", [12, 40, 100, 250])
+def test_a_full_job_reports_all_its_mirrors(key_length: int) -> None:
+    """As many as `decide.batch` lets share one. What is said is cut, what is decided on is not."""
+    loads = [Load(f"{number:0{key_length}}", 1) for number in range(40)]
+    count = 1 + len(fill(loads[0], timedelta(hours=1), loads[1:]))
+    sent = batch(count, key_length)
+    text = sent.to_json()
+    assert len(text) <= LIMIT
+    read = Report.from_json(text)
+    assert read is not None
+    assert [replace(task, message="", fallback="", seconds=0) for task in read.tasks] == [
+        replace(task, message="", fallback="", seconds=0) for task in sent.tasks
+    ]
+
+
+def test_a_packed_report_that_swells_is_none() -> None:
+    bomb = base64.b85encode(zlib.compress(b'{"v":1,"run":"' + b"r" * 10_000_000 + b'","tasks":[]}', 9)).decode()
+    assert Report.from_json(json.dumps({"z": bomb})) is None
+    assert Report.from_json('{"z":"no base 85: \\""}') is None
+    assert Report.from_json('{"z":"00000"}') is None
+    assert Report.from_json('{"z":1}') is None

@@ -4,7 +4,9 @@ The kubelet cuts a longer message, a killed worker leaves none, and a node can l
 whatever is there and says `None` where nothing can be trusted.
 """
 
+import base64
 import json
+import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -13,6 +15,8 @@ from .conditions import Reason
 
 LIMIT = 4096
 MESSAGE_LIMIT = 512
+# A packed report is never larger than this, unpacked.
+_UNPACKED_LIMIT = 256 * 1024
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -96,12 +100,15 @@ class Report:
     v: int = 1
 
     def to_json(self) -> str:
-        """At most `LIMIT` bytes: messages and lists are cut before anything that the controller decides on."""
+        """At most `LIMIT` bytes: where it would be longer it is packed, and where that does not do, messages and lists
+        are cut before anything that the controller decides on."""
         for message, names in ((MESSAGE_LIMIT, 8), (200, 3), (80, 0), (0, 0)):
             text = json.dumps(
                 {"v": self.v, "run": self.run, "tasks": [_shorten(task, message, names) for task in self.tasks]},
                 separators=(",", ":"),
             )
+            if len(text.encode()) > LIMIT:
+                text = _pack(text)
             if len(text.encode()) <= LIMIT:
                 break
         return text
@@ -110,22 +117,41 @@ class Report:
     def from_json(cls, text: str | None) -> "Report | None":
         """The report, or None where `text` is missing, cut, or not ours."""
         try:
-            data = json.loads(text or "")
+            data = json.loads(_unpack(text or ""))
             if data["v"] != 1:
                 return None
             return cls(str(data["run"]), tuple(_task_report(task) for task in data["tasks"]))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error):
             return None
 
     def of(self, key: str) -> TaskReport | None:
         return next((task for task in self.tasks if task.key == key), None)
 
 
+def _pack(text: str) -> str:
+    return json.dumps({"z": base64.b85encode(zlib.compress(text.encode(), 9)).decode()}, separators=(",", ":"))
+
+
+def _unpack(text: str) -> str:
+    """`text` itself where it is not packed. Raises ValueError where it is packed and wrong."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or "z" not in data:
+        return text
+    unpacked = zlib.decompressobj().decompress(base64.b85decode(str(data["z"])), _UNPACKED_LIMIT)
+    return unpacked.decode()
+
+
 _DEFAULTS = {f.name: f.default for f in fields(TaskReport)}
 
 
 def _shorten(task: TaskReport, message: int, names: int) -> dict[str, Any]:
-    short = replace(task, message=task.message[:message], unequal=task.unequal[:names], seconds=round(task.seconds, 3))
+    short = replace(
+        task,
+        message=task.message[:message],
+        fallback=task.fallback[:message],
+        unequal=task.unequal[:names],
+        seconds=round(task.seconds, 3),
+    )
     return {name: value for name, value in asdict(short).items() if value != _DEFAULTS[name]}
 
 
