@@ -124,6 +124,28 @@ def test_the_metrics_count_it(installed: Installed) -> None:
     assert [line for line in counts if 'kind="RepositoryMirror"' in line and "True" in line and line.endswith(" 1.0")]
 
 
+def test_an_archived_tip_comes_back_from_the_controllers_pod(installed: Installed) -> None:
+    """As docs/history.md tells: the token by standard input."""
+    world, name, project = installed.world, installed.name, "github/demo/one-commit"
+    installed.steer("github", "actions", {"action": "force_push", "repository": "demo/one-commit"})
+    world.ask("installed")
+    eventually("a tip was archived", lambda: world.get("rmir", "installed")["status"]["refs"]["archived"] == 1)
+
+    def restore(*arguments: str) -> str:
+        exec_in_pod = ("kubectl", "-n", name, "exec", "-i", f"deployment/{name}-controller", "--")
+        command = ("python", "-m", "github_onedev_sync", "restore", "--insecure", f"--server={world.onedev.url}")
+        where = (f"--project={project}", "--token-file=-")
+        return installed.run(*exec_in_pod, *command, *where, *arguments, input="onedev-stand-in-token")
+
+    _, row = restore("--list").splitlines()
+    *_, archived, tip = row.split()
+    assert archived.endswith("/heads/main")
+    said = restore(f"--archived={archived}", "--branch=main")
+    assert said == f"refs/heads/restored/main is now at {tip}, which was kept as {archived}\n"
+    held = installed.steer("onedev", "actions", {"action": "refs", "project": project})["result"]
+    assert held["refs/heads/restored/main"] == tip
+
+
 def test_the_account_may_do_its_work_and_nothing_else(installed: Installed) -> None:
     here, own = installed.world.namespace, installed.name
     for verb, resource, namespace in (
