@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from ..adapters.credentials import (
     Anonymous,
     Credentials,
@@ -22,6 +24,20 @@ from ..api.server import OneDevServer
 from ..engine.ports import Clock, Cluster, SourceConnection, TargetConnection
 
 _LIMIT = 64
+
+# Looks go on side by side, one listing each; between two of them a connection is kept, for a TLS handshake costs more
+# than a listing. Servers close idle ones after a minute or more.
+_LISTINGS_AT_ONCE = 32
+_LISTINGS_PER_HOST = 8
+_KEPT_SECONDS = 45.0
+
+
+def open_session() -> aiohttp.ClientSession:
+    """For ref listings of all servers. No cookie of one account may meet another's requests."""
+    connector = aiohttp.TCPConnector(
+        limit=_LISTINGS_AT_ONCE, limit_per_host=_LISTINGS_PER_HOST, keepalive_timeout=_KEPT_SECONDS
+    )
+    return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
 
 
 @dataclass

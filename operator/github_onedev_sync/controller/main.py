@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 
-import aiohttp
 import kopf
 
 from .. import __version__
@@ -19,7 +18,7 @@ from ..engine.engine import Engine
 from ..observability import logs
 from ..observability.health import HealthServer
 from .build import build_engine, gauges, prime
-from .connections import Connections
+from .connections import Connections, open_session
 from .handlers import register
 from .kopf_settings import configure
 from .leader import Leader
@@ -53,9 +52,7 @@ async def _run(settings: Settings) -> int:
         cluster = await Cluster.connect()
         stack.push_async_callback(cluster.close)
         await _check_crds(cluster)
-        # No cookie of one account may meet another's requests.
-        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
-        await stack.enter_async_context(session)
+        session = await stack.enter_async_context(open_session())
         connections = Connections(cluster, clock)
         stack.push_async_callback(connections.close)
         engine = build_engine(settings, clock, cluster, connections, session)

@@ -138,13 +138,11 @@ class Line:
 
     def call_ahead(self) -> list[tuple[str, Priority]]:
         """Calls those that shall be looked at before their turn."""
-        unseen = sorted((one.place, key) for key, one in self._waiting.items() if not one.looked)
-        if not unseen:
-            return []
         seen = Counter(one.group for one in self._waiting.values() if one.prepared)
         seen.update(self._called[key].group for key in self._ahead if key in self._called)
+        unseen = [(one.place, key) for key, one in self._waiting.items() if not one.looked and seen[one.group] < AHEAD]
         found = []
-        for place, key in unseen:
+        for place, key in sorted(unseen):
             group = self._waiting[key].group
             if seen[group] < AHEAD:
                 seen[group] += 1

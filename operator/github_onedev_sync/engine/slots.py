@@ -35,7 +35,7 @@ class Slots:
 
     def in_use(self) -> list[Seat]:
         """Everything that holds a slot: live Jobs, and what is reserved for one that is not told of yet."""
-        live = list(self.store.live_runs())
+        live = self.store.live_runs()
         told = frozenset(uid for seat in live for uid in seat.uids)
         return live + [seat for leader, seat in self._reserved.items() if leader not in told]
 

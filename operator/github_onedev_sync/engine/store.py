@@ -36,6 +36,8 @@ class Store:
     _jobs_of: dict[str, dict[str, Body]] = field(default_factory=dict)
     _pods: dict[str, dict[str, Body]] = field(default_factory=dict)
     _mirror_by_uid: dict[str, str] = field(default_factory=dict)
+    # Asked for at every reconcile, and made anew only when a Job or a pod has changed.
+    _seats: list[Seat] | None = field(default=None, compare=False)
 
     def put_mirror(self, mirror: RepositoryMirror) -> None:
         """Keeps the newer of what is known and what is told: our own write can be ahead of the watch."""
@@ -73,7 +75,7 @@ class Store:
 
     def put_job(self, job: Body) -> None:
         key = _key_of(job)
-        self.forget_job(key)
+        self.forget_job(key)  # of its namesakes' mirrors, too
         self._jobs[key] = job
         for member in members_of(job):
             self._jobs_of.setdefault(member.uid, {})[key] = job
@@ -84,12 +86,15 @@ class Store:
     def forget_job(self, key: str) -> None:
         for member in members_of(self._jobs.pop(key, {"metadata": {}})):
             _remove(self._jobs_of, member.uid, key)
+        self._seats = None
 
     def put_pod(self, pod: Body) -> None:
         self._pods.setdefault(_job_of(pod), {})[pod["metadata"]["name"]] = pod
+        self._seats = None
 
     def drop_pod(self, pod: Body) -> None:
         _remove(self._pods, _job_of(pod), pod["metadata"]["name"])
+        self._seats = None
 
     def run_of(self, mirror: RepositoryMirror) -> Run | None:
         """The mirror's newest run that the cluster still shows."""
@@ -103,8 +108,13 @@ class Store:
         pods = self._pods.get(job["metadata"]["uid"], {})
         return read_run(job, max(pods.values(), key=_age, default=None), mirror_uid)
 
-    def live_runs(self) -> Iterator[Seat]:
+    def live_runs(self) -> list[Seat]:
         """What every Job holds that is not at its end."""
+        if self._seats is None:
+            self._seats = list(self._live_runs())
+        return self._seats
+
+    def _live_runs(self) -> Iterator[Seat]:
         for job in self._jobs.values():
             if not _deleted(job) and not (run := self._run(job)).ended:
                 keys = frozenset(f"{run.namespace}/{member.name}" for member in run.mirrors)
