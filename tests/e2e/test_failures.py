@@ -282,17 +282,10 @@ def test_a_worker_that_cannot_start_or_outgrows_its_memory(make_world: MakeWorld
 
 
 def test_what_is_not_supported_yet_says_so(world: World) -> None:
-    world.repository("ahead")
-    world.mirror("lfs", "e2e/ahead", lfs=True)
-    world.mirror("relay", "e2e/ahead", engine="Relay")
     template = {"target": {"serverRef": {"name": "default"}}}
     manifest = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "StarredReposSync", "metadata": {"name": "stars"}}
     world.apply({**manifest, "spec": {"source": {"secretRef": {"name": "github"}}, "template": template}})
-    world.wait_failed("lfs", "NotSupported", "spec.lfs: false")
-    world.wait_failed("relay", "NotSupported", "spec.engine: Auto")
     world.wait_failed("stars", "NotSupported", "does not poll stars yet", kind="srs")
-    world.patch("lfs", {"lfs": False})
-    world.wait_ready("lfs")
 
 
 def test_names_that_onedev_does_not_take_are_named(world: World) -> None:

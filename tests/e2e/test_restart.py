@@ -30,7 +30,8 @@ def proxy(cluster: Cluster, folder: Path) -> Iterator[ApiProxy]:
 @pytest.fixture(scope="module")
 def steered(make_world: MakeWorld, proxy: ApiProxy) -> Iterator[World]:
     """A namespace whose controller speaks with the API server through the proxy."""
-    world = make_world("restart", KUBECONFIG=str(proxy.kubeconfig), MAX_CONCURRENT_JOBS="10")
+    limits = {"MAX_CONCURRENT_JOBS": "10", "MAX_CONCURRENT_PER_CREDENTIAL": "10"}
+    world = make_world("restart", KUBECONFIG=str(proxy.kubeconfig), **limits)
     world.server("default", maxConcurrentSyncs=10)
     yield world
     assert world.controller.stop() == 0  # while its way to the API server is still there

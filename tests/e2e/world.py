@@ -339,8 +339,9 @@ class World:
                 subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def jobs(self, mirror: str) -> list[dict[str, Any]]:
+        """Those that work for a mirror, be it among others."""
         uid = self.get("rmir", mirror)["metadata"]["uid"]
-        return self.items("jobs", f"--selector={GROUP}/mirror-uid={uid}")
+        return [job for job in self.items("jobs") if uid in job["metadata"]["annotations"][f"{GROUP}/mirrors"]]
 
     def events(self, name: str) -> list[str]:
         found = self.items("events", f"--field-selector=involvedObject.name={name}")

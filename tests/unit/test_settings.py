@@ -23,6 +23,7 @@ def test_all() -> None:
             "WORKER_IMAGE_PULL_SECRETS": "one, two,",
             "WATCH_NAMESPACES": " a,b ",
             "MAX_CONCURRENT_JOBS": "9",
+            "MAX_CONCURRENT_PER_CREDENTIAL": "7",
             "HTTP_PORT": "9090",
             "WORKER_ENV": '[{"name": "HTTPS_PROXY", "value": "http://proxy"}]',
             "WORKER_NODE_SELECTOR": '{"disk": "fast"}',
@@ -43,6 +44,7 @@ def test_all() -> None:
         tolerations=({"key": "batch"},),
     )
     assert (found.watch_namespaces, found.max_concurrent_jobs, found.http_port) == (("a", "b"), 9, 9090)
+    assert found.max_concurrent_per_credential == 7
     assert (found.log_format, found.log_level) == ("console", "DEBUG")
 
 
@@ -59,6 +61,7 @@ def test_what_is_missing_is_named(name: str, value: str | None) -> None:
     [
         ("MAX_CONCURRENT_JOBS", "0", "above 0"),
         ("MAX_CONCURRENT_JOBS", "-1", "above 0"),
+        ("MAX_CONCURRENT_PER_CREDENTIAL", "0", "above 0"),
         ("MAX_CONCURRENT_JOBS", "many", "'many'"),
         ("HTTP_PORT", "80.5", "whole number"),
         ("WORKER_RESOURCES", "{", "is not JSON"),

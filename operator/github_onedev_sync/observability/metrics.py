@@ -83,7 +83,7 @@ class Gauges(Collector):
         for name, text, value in (
             ("workqueue_depth", "Keys that are due and wait for a worker", self.queue_depth),
             ("workqueue_oldest_seconds", "How long the longest-waiting of them has been due", self.queue_oldest),
-            ("active_jobs", "Runs that hold a slot", self.active),
+            ("active_jobs", "Jobs that hold a slot", self.active),
             ("waiting_for_slot", "Mirrors that stand in line for a slot", self.waiting),
         ):
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value())
