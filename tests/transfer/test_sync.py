@@ -86,11 +86,11 @@ async def test_a_deleted_branch_and_a_moved_tag_are_archived(mirrored: World) ->
     old = await mirrored.source_refs()
     await mirrored.github.delete_branch(REPOSITORY, "dev")
     await mirrored.github.create_tag(REPOSITORY, "v1", "HEAD~1", annotated=True)
-    report = await mirrored.sync(archive_time="T")
+    report = await mirrored.sync(archive_time="20270101T000000Z")
     assert (report.updated, report.deleted, report.archived) == (1, 1, 2)
     assert await mirrored.archives() == {
-        "refs/archive/T/heads/dev": old["refs/heads/dev"],
-        "refs/archive/T/tags/v1": old["refs/tags/v1"],
+        "refs/archive/20270101T000000Z/heads/dev": old["refs/heads/dev"],
+        "refs/archive/20270101T000000Z/tags/v1": old["refs/tags/v1"],
     }
     await mirrored.assert_equal()
 

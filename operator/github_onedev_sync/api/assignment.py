@@ -33,7 +33,7 @@ class Task:
     `archive_time` (`20261123T010203Z`) names this run's archived tips.
     `approved` is the digest of the rewrite that a person let through under `Block`, or empty.
     `engine` is `Auto`, `Relay` or `Git`. `lfs` asks for the LFS objects, too, which takes the git engine.
-    `keep_for` (seconds) and `keep_last` say which archived tips may go: `transfer.retention`.
+    `keep_for` (seconds) and `keep_last` say which archived tips may go: `api.retention`.
     `size_kb` is GitHub's own, stale, figure; 0 where it is not known.
     """
 

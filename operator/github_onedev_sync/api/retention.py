@@ -12,12 +12,21 @@ from datetime import UTC, datetime, timedelta
 
 from .refs import ARCHIVE
 
-TIME_FORMAT = "%Y%m%dT%H%M%SZ"
-
+_TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(
     re.escape(ARCHIVE) + r"(?P<time>[0-9]{8}T[0-9]{6}Z)(-(?P<number>[1-9][0-9]{0,8}))?/(?P<ref>(heads|tags|notes)/.+)",
     re.DOTALL,
 )
+
+
+def stamp(time: datetime) -> str:
+    """`time`, aware, as the names of archived tips have it."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def moment(text: str) -> datetime:
+    """The time that `stamp` wrote; raises ValueError for anything else."""
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, order=True)
@@ -36,7 +45,7 @@ def read_name(name: str) -> ArchivedTip | None:
     if found is None:
         return None
     try:
-        time = datetime.strptime(found["time"], TIME_FORMAT).replace(tzinfo=UTC)
+        time = moment(found["time"])
     except ValueError:  # such as a thirteenth month
         return None
     return ArchivedTip(time, int(found["number"] or 1), "refs/" + found["ref"], name)

@@ -58,9 +58,9 @@ def source_error(
         return Retry(Reason.PRIVATE_OR_GONE, f"{where} cannot be seen{seen} ({status}): private, renamed or deleted")
     if status == 429 or (status == 403 and ("rate limit" in text or retry_after)):
         return Waiting(Reason.RATE_LIMITED, f"{where} asks for a pause ({status})", _pause(retry_after))
-    if status == 451:
-        return Retry(Reason.TAKEN_DOWN, f"{where} was taken down for legal reasons (451); the mirror is kept")
-    if status == 403 and "disabled" in text:
+    if status == 451 or (status == 403 and "dmca" in text):
+        return Retry(Reason.TAKEN_DOWN, f"{where} was taken down for legal reasons ({status}); the mirror is kept")
+    if status == 403 and "disabled" in text and "staff" not in text:
         return Retry(Reason.DISABLED, f"{where} is disabled at the source (403); the mirror is kept as it is")
     if status == 403:
         return Retry(Reason.BLOCKED, f"{where} refuses access (403); the mirror is kept as it is")

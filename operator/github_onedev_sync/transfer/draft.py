@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..api.refs import ARCHIVE, BRANCHES, MARKS, STAGED, TAGS, Difference, Listing
-from ..api.retention import TIME_FORMAT, expired
+from ..api.retention import expired, moment
 from .chunks import archive_name, breaks_pushes, conflicts, encoded_name, is_delicate, pushes, refusal
 from .mark import mark_objects, mark_oid
 from .steps import Command, Kind, Knowledge, MoveBranch, Push, SetHead, Step
@@ -156,8 +155,7 @@ class Draft:
     def _expired(self) -> Iterable[Command]:
         if not self._wish.keep_for and not self._wish.keep_last:
             return []
-        now = datetime.strptime(self._wish.archive_time, TIME_FORMAT).replace(tzinfo=UTC)
-        names = expired(self._target.refs, now, self._wish.keep_for, self._wish.keep_last)
+        names = expired(self._target.refs, moment(self._wish.archive_time), self._wish.keep_for, self._wish.keep_last)
         return [Command(name, self._target.refs[name], None) for name in names]
 
     def _stage(self, moving: Iterable[Command]) -> Iterable[Push]:

@@ -6,6 +6,7 @@ tip is there under a name of its own; the source says which tags lead to no comm
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 
 import aiohttp
@@ -26,13 +27,16 @@ from .wire import WireError, build_pack, fetch_request, object_count
 # while the source does nothing.
 BUFFER = 1 << 20
 HAVES = 500
+# What a source needs to answer questions about its history.
+_PROBING = frozenset(("filter", "shallow"))
 _USEFUL = (STAGED, BRANCHES, TAGS)
 _QUESTIONS = 4
 _PHASE = "Streaming objects"
 
 
 class RelayEngine:
-    """`judge` asks which moves are fast-forwards; without it all count as such. `size_kb` is GitHub's figure."""
+    """`now` is the run's time (seconds since 1970), `size_kb` GitHub's figure. `judge` asks which moves are
+    fast-forwards; without it all count as such."""
 
     name = "Relay"
 
@@ -44,6 +48,7 @@ class RelayEngine:
         repository: Repository,
         progress: Progress,
         *,
+        now: int,
         judge: bool = True,
         size_kb: int = 0,
         timings: Timings | None = None,
@@ -52,6 +57,7 @@ class RelayEngine:
         self._source = source
         self._repository = repository
         self._progress = progress
+        self._now = now
         self._judge = judge
         self._size_kb = size_kb
         self._timings = timings or Timings()
@@ -61,7 +67,8 @@ class RelayEngine:
         self._known: set[str] = set()
         self._staged: dict[str, str] = {}
         self._arrived: dict[str, str] = {}
-        self._fresh = False
+        # The tip of a history that may be cut: none of it is there yet, and the source answers questions.
+        self._trunk: str | None = None
         self._objects = 0
         self._received = 0
 
@@ -82,21 +89,23 @@ class RelayEngine:
         self._fetcher = self._fetch_from(self._source.at(source.url))
         self._listed, self._known = target, set(target.refs.values())
         self._staged, self._arrived = {}, {}
-        self._fresh = not any(name.startswith(BRANCHES) for name in target.refs)
+        fresh = not any(name.startswith(BRANCHES) for name in target.refs)
+        self._trunk = source.refs.get(source.head or "") if fresh and source.features >= _PROBING else None
         if not wanted:
             return Knowledge()
         await self._pusher.offered()
-        await self._slice(source)
+        await self._slice()
         moves = [c for c in wanted if c.old and c.new and c.name.startswith(BRANCHES)] if self._judge else []
         await self._stage({c.new for c in moves if c.new})
-        other = await self._other_objects(wanted, source) if {"filter", "shallow"} <= source.features else frozenset()
+        other = await self._other_objects(wanted, source) if source.features >= _PROBING else frozenset()
         return Knowledge(await self._forced(moves), other, dict(self._staged))
 
-    async def _slice(self, source: Listing) -> None:
+    async def _slice(self) -> None:
         """Brings a huge history over in parts, oldest first, so that a cut costs one of them and not everything."""
-        tip, count = source.refs.get(source.head or ""), slices_for(self._size_kb, self._objects)
-        if self._fresh and tip is not None and count > 1:
-            async for part in boundaries(self._fetcher.boundary, tip, count):
+        count = slices_for(self._size_kb, self._objects)
+        if self._trunk and count > 1:
+            behind = partial(self._fetcher.oldest_since, self._trunk)
+            async for part in boundaries(behind, self._now, count):
                 await self._stage(part)
 
     async def _stage(self, oids: Iterable[str]) -> None:
@@ -172,7 +181,7 @@ class RelayEngine:
             objects = object_count(data)
         except WireError as error:
             raise incoming.garbled(error) from error
-        if self._fresh and not self._objects and not self._staged and slices_for(0, objects) > 1:
+        if self._trunk and not self._objects and not self._staged and slices_for(0, objects) > 1:
             # Nothing of it has gone on to OneDev yet: the next attempt brings it in parts.
             self._objects = objects
             raise Trouble(incoming.reason, f"a pack of {objects} objects is too large for one push; it comes in parts")

@@ -141,14 +141,15 @@ class Fetcher:
         except BROKEN as error:
             raise self._side.broken(error) from error
 
-    async def boundary(self, tip: str, depth: int) -> list[str]:
-        """The commits `depth` steps behind `tip`, none where its history is not that long."""
-        async with self.fetch(fetch_request([tip], depth=depth, trees=False)) as incoming:
-            try:
+    async def oldest_since(self, tip: str, date: int) -> list[str] | None:
+        """The commits in the history of `tip` that are the oldest since `date` (seconds since 1970); none where all of
+        it is younger, None where all of it is older, which git answers with a cut."""
+        try:
+            async with self.fetch(fetch_request([tip], shallow=f"deepen-since {date}")) as incoming:
                 await incoming.read_sections(self._timings.counting)
-            except TimeoutError as error:
-                raise incoming.silent(self._timings.counting) from error
-            return incoming.shallow
+                return incoming.shallow
+        except (Trouble, TimeoutError):
+            return None
 
     async def other_objects(self, oids: Iterable[str]) -> frozenset[str]:
         """Those that are neither commits nor tags of commits, by asking without history: a few hundred bytes each."""
@@ -162,7 +163,7 @@ class Fetcher:
 
     async def _hold_others(self, oids: list[str]) -> bool:
         pack = bytearray()
-        async with self.fetch(fetch_request(oids, depth=1, trees=False)) as incoming:
+        async with self.fetch(fetch_request(oids, shallow="deepen 1")) as incoming:
             try:
                 while piece := await incoming.read(self._timings.counting):
                     pack += piece

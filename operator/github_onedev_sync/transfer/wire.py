@@ -26,25 +26,21 @@ class WireError(ValueError):
     """The other side's bytes are not what the protocol says."""
 
 
-def fetch_request(
-    wants: Iterable[str], haves: Iterable[str] = (), *, depth: int | None = None, trees: bool = True
-) -> bytes:
-    """One whole `fetch`, with no second round: unknown haves are ignored. Without `trees` commits and tags only.
+def fetch_request(wants: Iterable[str], haves: Iterable[str] = (), *, shallow: str = "") -> bytes:
+    """One whole `fetch`, with no second round: unknown haves are ignored.
 
-    Only a complete fetch may be thin, for only OneDev has what the deltas of a thin pack build on.
+    With a `shallow` line such as `deepen 1` it is a question, for commits and tags alone. Only a complete fetch may be
+    thin, for only OneDev has what the deltas of a thin pack build on.
     """
-    probe = [] if depth is None else [f"deepen {depth}"]
-    complete = ["thin-pack", "ofs-delta"] if depth is None else []
+    kind = [shallow, "filter tree:0"] if shallow else ["thin-pack", "ofs-delta"]
     return encode(
         [
             "command=fetch",
             AGENT,
             "object-format=sha1",
             Marker.DELIMITER,
-            *complete,
             "no-progress",
-            *probe,
-            *([] if trees else ["filter tree:0"]),
+            *kind,
             *(f"want {oid}" for oid in wants),
             *(f"have {oid}" for oid in haves),
             "done",

@@ -9,6 +9,7 @@ import aiohttp
 
 from ..api.assignment import Task
 from ..api.refs import Listing
+from ..api.retention import moment
 from ..transfer.engine import Endpoint, Engine, Progress
 from ..transfer.onedev import Repository
 
@@ -46,20 +47,22 @@ def make_engine(name: str, kit: Kit) -> Engine:
         kit.target,
         kit.repository,
         kit.progress,
+        now=int(moment(kit.task.archive_time).timestamp()),
         judge=kit.task.on_rewrite != "Follow",
         size_kb=kit.task.size_kb,
     )
 
 
-def make_copier(kit: Kit) -> "Callable[[Listing, Collection[str]], Awaitable[LfsCounts]] | None":
+def make_copier(kit: Kit) -> "Callable[[Listing, Collection[str], Listing], Awaitable[LfsCounts]] | None":
     """What copies the LFS objects behind tips of the source, None where they are not asked for."""
     if not kit.task.lfs:
         return None
 
-    async def copy(listing: Listing, tips: Collection[str]) -> "LfsCounts":
+    async def copy(source: Listing, tips: Collection[str], target: Listing) -> "LfsCounts":
         from ..transfer.lfs import mirror_objects
 
         scratch = kit.scratch.with_name(f"{kit.scratch.name}-lfs")
-        return await mirror_objects(kit.session, scratch, listing, tips, kit.source, kit.target, kit.progress)
+        held = set(target.refs.values())
+        return await mirror_objects(kit.session, scratch, source, tips, held, kit.source, kit.target, kit.progress)
 
     return copy
