@@ -19,7 +19,7 @@ from github_onedev_sync.api.report import Outcome
 from github_onedev_sync.transfer import lfs_stream
 from github_onedev_sync.transfer.engine import Endpoint
 from github_onedev_sync.transfer.lfs import LfsCounts, copy_objects, mirror_objects
-from github_onedev_sync.transfer.lfs_pointers import Pointer
+from github_onedev_sync.transfer.lfs_pointers import Found, Pointer
 from github_onedev_sync.transfer.listing import RefReader
 from tests.hostile import Answer, Request, forever, hostile, response
 from tests.stand_ins.github.lfs import TYPE, pointer
@@ -57,18 +57,18 @@ class Lfs:
     async def mirror(self, source: Endpoint | None = None, target: Endpoint | None = None) -> LfsCounts:
         source, scratch = source or self.source, self.world.scratch() / "lfs"
         listing = await RefReader(self.session).source_refs(source.url, source.token, None)
-        tips = listing.refs.values()
+        tips, held = listing.refs.values(), (await self.world.target_refs()).values()
         try:
             return await mirror_objects(
-                self.session, scratch, listing, tips, source, target or self.target, self._on_progress
+                self.session, scratch, listing, tips, held, source, target or self.target, self._on_progress
             )
         finally:
             assert not scratch.exists()
 
     async def copy(self, *contents: bytes, source: Endpoint | None = None) -> LfsCounts:
         """The same for objects that no commit names."""
-        pointers = {Pointer(oid_of(content), len(content)) for content in contents}
-        return await copy_objects(self.session, pointers, source or self.source, self.target, self._on_progress)
+        found = Found(frozenset(Pointer(oid_of(content), len(content)) for content in contents))
+        return await copy_objects(self.session, found, source or self.source, self.target, self._on_progress)
 
     def _on_progress(self, phase: str, percent: int) -> None:
         self.progress.append((phase, percent))
@@ -128,7 +128,7 @@ async def test_a_second_run_copies_nothing(lfs: Lfs) -> None:
     counts = await lfs.mirror()
     lfs.world.onedev.journal.clear()
     assert await lfs.mirror() == counts
-    assert lfs.sent() == ["POST 200"]
+    assert lfs.sent(method="POST|PUT") == ["POST 200"]
 
 
 async def test_a_new_object_is_copied_alone(lfs: Lfs) -> None:
@@ -191,7 +191,7 @@ async def test_a_large_object_takes_no_memory(lfs: Lfs) -> None:
     del content
     tracemalloc.start()
     try:
-        counts = await copy_objects(lfs.session, [wanted], lfs.source, lfs.target, lfs._on_progress)
+        counts = await copy_objects(lfs.session, Found(frozenset((wanted,))), lfs.source, lfs.target, lfs._on_progress)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -360,6 +360,65 @@ async def test_silence_in_mid_object_ends(lfs: Lfs, side: str, monkeypatch: pyte
         lfs.world.onedev.faults.add(**PUT, stall_request_after=100_000, stall_seconds=30, skip=1)
     reason = Reason.SOURCE_UNAVAILABLE if side == "source" else Reason.TARGET_UNAVAILABLE
     await lfs.fails(reason, "did not answer in time")
+
+
+# ---- a target that died
+
+
+async def cut_off(lfs: Lfs) -> None:
+    """A run whose target dies in the middle of the large object."""
+    lfs.world.onedev.lfs.survives = False
+    fault = lfs.world.onedev.faults.add(**PUT, cut_request_after=100_000, count=None)
+    await lfs.fails(Reason.TARGET_UNAVAILABLE)
+    await settled(lfs)
+    lfs.world.onedev.faults.clear(fault.id)
+    lfs.world.onedev.lfs.survives = True
+
+
+async def test_what_was_on_its_way_when_the_target_died_is_sent_again(lfs: Lfs) -> None:
+    await cut_off(lfs)
+    assert (await lfs.objects())[oid_of(BIG)] < len(BIG)
+    assert await lfs.mirror() == LfsCounts(2, len(BIG) + 5, 0)
+    assert (await lfs.objects())[oid_of(BIG)] == len(BIG)
+
+
+async def test_what_died_under_refs_that_are_there_is_sent_again_where_more_is_lacking(lfs: Lfs) -> None:
+    """LFS was asked for only after the refs had come."""
+    await lfs.world.sync()
+    await cut_off(lfs)
+    await lfs.commit(c="later")
+    await lfs.world.sync()
+    assert (await lfs.mirror()).objects == 3
+    assert (await lfs.objects())[oid_of(BIG)] == len(BIG)
+
+
+async def test_a_damaged_object_that_the_source_lost_is_missing(lfs: Lfs) -> None:
+    lfs.world.onedev.lfs.put(lfs.world.onedev.project(PROJECT), oid_of("hello"), b"hel")
+    lfs.world.github.lfs.forget(REPOSITORY, oid_of("hello"))
+    assert await lfs.mirror() == LfsCounts(1, len(BIG), 1)
+
+
+@pytest.mark.parametrize("content", [b"hallo", b"hello!", b""])
+async def test_whatever_stands_for_an_object_that_no_ref_needed_yet_is_read(lfs: Lfs, content: bytes) -> None:
+    lfs.world.onedev.lfs.put(lfs.world.onedev.project(PROJECT), oid_of("hello"), content)
+    assert (await lfs.mirror()).objects == 2
+    assert (await lfs.objects())[oid_of("hello")] == 5
+
+
+async def test_what_refs_lead_to_is_not_read_again(lfs: Lfs) -> None:
+    assert (await lfs.world.sync(lfs=True)).outcome is Outcome.SYNCED
+    await lfs.commit(c="new")
+    lfs.world.onedev.journal.clear()
+    assert (await lfs.mirror()).objects == 3
+    assert lfs.sent(method="GET", path="lfs-objects") == []
+
+
+async def test_a_target_that_does_not_give_back_what_it_has(lfs: Lfs) -> None:
+    await lfs.mirror()
+    lfs.world.onedev.faults.add(method="GET", path="lfs-objects", status=500)
+    await lfs.fails(Reason.TARGET_UNAVAILABLE, "500")
+    lfs.world.onedev.faults.add(method="GET", path="lfs-objects", cut_after=2)
+    await lfs.fails(Reason.TARGET_UNAVAILABLE, "cannot be reached")
 
 
 # ---- where the token goes
@@ -606,7 +665,9 @@ async def test_a_shallow_source_is_named(lfs: Lfs) -> None:
 async def test_history_that_cannot_be_fetched(lfs: Lfs, tmp_path: Path) -> None:
     listing = Listing({}, url=lfs.source.url, features=frozenset())
     with pytest.raises(SyncError, match="changed while") as caught:
-        await mirror_objects(lfs.session, tmp_path / "x", listing, ["1" * 40], lfs.source, lfs.target, lfs._on_progress)
+        await mirror_objects(
+            lfs.session, tmp_path / "x", listing, ["1" * 40], [], lfs.source, lfs.target, lfs._on_progress
+        )
     assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
     assert not (tmp_path / "x").exists()
 
@@ -614,7 +675,9 @@ async def test_history_that_cannot_be_fetched(lfs: Lfs, tmp_path: Path) -> None:
 async def test_a_source_of_protocol_zero_is_named(lfs: Lfs, tmp_path: Path) -> None:
     listing = Listing({}, url=lfs.source.url)
     with pytest.raises(Stalled, match="version 2") as caught:
-        await mirror_objects(lfs.session, tmp_path / "x", listing, ["1" * 40], lfs.source, lfs.target, lfs._on_progress)
+        await mirror_objects(
+            lfs.session, tmp_path / "x", listing, ["1" * 40], [], lfs.source, lfs.target, lfs._on_progress
+        )
     assert caught.value.reason is Reason.NOT_SUPPORTED
 
 

@@ -14,7 +14,7 @@ from ..api.refs import Listing
 from .answers import public
 from .engine import Endpoint, Progress
 from .lfs_batch import Action, LfsSource, LfsTarget, Offer, batch, portions
-from .lfs_pointers import Pointer, find_pointers
+from .lfs_pointers import Found, Pointer, find_pointers
 from .lfs_stream import Lacking, Stream
 from .side import Side
 
@@ -25,6 +25,7 @@ _BYTES = 1024**3
 _TIMEOUT = aiohttp.ClientTimeout(total=120, connect=10, sock_read=60)
 # What servers say of an object that they do not have, or not of that size.
 _LACKING = frozenset((404, 410, 422))
+_ABSENT = 404
 _TOO_LARGE = 406
 
 
@@ -42,33 +43,35 @@ async def mirror_objects(
     scratch: Path,
     listing: Listing,
     tips: Collection[str],
+    held: Collection[str],
     source: Endpoint,
     target: Endpoint,
     progress: Progress,
 ) -> LfsCounts:
     """Gives `target` every LFS object in the history of `tips`, object ids in the source's `listing`.
 
-    `scratch` must not exist, and is gone afterwards. Raises `SyncError`, and OSError where the disk is full.
+    `held` are the tips that the target has. `scratch` must not exist, and is gone afterwards. Raises `SyncError`, and
+    OSError where the disk is full.
     """
     try:
-        pointers = await find_pointers(session, scratch, source, listing, tips, progress)
+        found = await find_pointers(session, scratch, source, listing, tips, held, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return await copy_objects(session, pointers, source.at(listing.url), target, progress)
+    return await copy_objects(session, found, source.at(listing.url), target, progress)
 
 
 async def copy_objects(
     session: aiohttp.ClientSession,
-    pointers: Collection[Pointer],
+    found: Found,
     source: Endpoint,
     target: Endpoint,
     progress: Progress,
 ) -> LfsCounts:
-    """Copies what `target` lacks of `pointers` and sees that it is there. Raises `SyncError`; what was copied stays."""
+    """Copies what `target` lacks and sees that it is there. Raises `SyncError`; what was copied stays."""
     # Of two pointers that differ in an object's size one is wrong, and its object nowhere.
-    wanted = sorted({pointer.oid: pointer for pointer in sorted(pointers, reverse=True)}.values())
+    wanted = sorted({pointer.oid: pointer for pointer in sorted(found.pointers, reverse=True)}.values())
     copy = _Copy(session, _repository(source), _repository(target), progress)
-    return await copy.run(wanted)
+    return await copy.run(wanted, found.fresh)
 
 
 def _repository(end: Endpoint) -> Endpoint:
@@ -88,31 +91,55 @@ class _Copy:
         self._total = 0
         self._done = 0
 
-    async def run(self, wanted: list[Pointer]) -> LfsCounts:
-        lacking = await self._lacking(wanted)
-        self._total = sum(pointer.size for pointer in lacking)
-        copied: list[Pointer] = []
-        for portion in portions(lacking, _BYTES):
-            copied += await self._portion({pointer: lacking[pointer] for pointer in portion})
-        for left in await self._lacking(copied):
+    async def run(self, wanted: list[Pointer], fresh: Collection[Pointer]) -> LfsCounts:
+        present, lacking = await self._look(wanted)
+        copied = await self._copy(lacking)
+        # What refs at the target lead to was complete before they were pushed, unless this run found that it was not.
+        proven = set(wanted).difference(fresh) if set(copied) <= set(fresh) else ()
+        damaged = await self._damaged({pointer: get for pointer, get in present.items() if pointer not in proven})
+        copied += await self._copy(dict.fromkeys(damaged, _ABSENT), damaged)
+        for left in (await self._look(copied))[1]:
             words = f"{public(self._target.base)} took LFS object {left.oid} and does not have it; it is sent again"
             raise Retry(Reason.TARGET_UNAVAILABLE, words)
-        held = [pointer for pointer in wanted if pointer not in lacking] + copied
-        return LfsCounts(len(held), sum(pointer.size for pointer in held), len(lacking) - len(copied))
+        held = set(present).difference(damaged).union(copied)
+        return LfsCounts(len(held), sum(pointer.size for pointer in held), len(wanted) - len(held))
 
-    async def _lacking(self, pointers: Iterable[Pointer]) -> dict[Pointer, int]:
-        """What the target does not offer for download, and the code that it says instead."""
+    async def _look(self, pointers: Iterable[Pointer]) -> tuple[dict[Pointer, Action], dict[Pointer, int]]:
+        """What the target offers for download; what it does not, with the code that it says instead."""
+        present: dict[Pointer, Action] = {}
         lacking: dict[Pointer, int] = {}
         for portion in portions(pointers):
             for pointer, offer in (await batch(self._target, "download", portion)).items():
-                if offer.code is not None:
-                    lacking[pointer] = offer.code
+                if offer.action is None:
+                    lacking[pointer] = offer.code or _ABSENT
                 elif offer.size != pointer.size:
                     raise _odd(self._target, pointer, f"has {offer.size} bytes and not {pointer.size}")
-        return lacking
+                else:
+                    present[pointer] = offer.action
+        return present, lacking
 
-    async def _portion(self, lacking: Mapping[Pointer, int]) -> list[Pointer]:
-        """Copies those of `lacking` that the source has, and returns them."""
+    async def _damaged(self, present: Mapping[Pointer, Action]) -> dict[Pointer, Action]:
+        """Those of `present` that are not what they should be.
+
+        OneDev writes an object where it is read, and tells nobody its size: one that was on its way when the server
+        died counts as there. As objects go in order, that is one of the last.
+        """
+        last = next(iter(portions(sorted(present, reverse=True), _BYTES)), [])
+        return {
+            pointer: present[pointer] for pointer in last if not await self._stream.holds(pointer, present[pointer])
+        }
+
+    async def _copy(
+        self, lacking: Mapping[Pointer, int], anew: Mapping[Pointer, Action] | None = None
+    ) -> list[Pointer]:
+        """Copies those of `lacking` that the source has, and returns them. `anew` may be put over what is there."""
+        self._total += sum(pointer.size for pointer in lacking)
+        copied: list[Pointer] = []
+        for portion in portions(lacking, _BYTES):
+            copied += await self._portion({pointer: lacking[pointer] for pointer in portion}, anew or {})
+        return copied
+
+    async def _portion(self, lacking: Mapping[Pointer, int], anew: Mapping[Pointer, Action]) -> list[Pointer]:
         offers = await batch(self._source, "download", list(lacking))
         gets = {pointer: get for pointer, offer in offers.items() if (get := self._obtainable(pointer, offer))}
         self._total -= sum(pointer.size for pointer in lacking if pointer not in gets)
@@ -122,9 +149,9 @@ class _Copy:
         for pointer, offer in offers.items():
             if offer.code is not None:
                 _refuse(self._target, pointer, offer.code)
-        # No action: somebody else brought it meanwhile.
-        puts = {pointer: offer.action for pointer, offer in offers.items() if offer.action}
-        lost = await self._carry([(pointer, gets[pointer], put) for pointer, put in puts.items()])
+        # Never without its asking for it, or else somebody who brought it meanwhile would lose it to a cut of ours.
+        puts = {pointer: offer.action or anew.get(pointer) for pointer, offer in offers.items()}
+        lost = await self._carry([(pointer, gets[pointer], put) for pointer, put in puts.items() if put])
         return [pointer for pointer in gets if pointer not in lost]
 
     def _obtainable(self, pointer: Pointer, offer: Offer) -> Action | None:

@@ -52,6 +52,14 @@ class Pointer:
     size: int
 
 
+@dataclass(frozen=True)
+class Found:
+    """`fresh` are those of `pointers` that nothing leads to at the target yet."""
+
+    pointers: frozenset[Pointer] = frozenset()
+    fresh: frozenset[Pointer] = frozenset()
+
+
 def parse_pointer(lines: Iterable[str]) -> Pointer | None:
     """The pointer that a file with these lines is, None where it is none.
 
@@ -73,15 +81,16 @@ async def find_pointers(
     source: Endpoint,
     listing: Listing,
     tips: Collection[str],
+    held: Collection[str],
     progress: Progress,
-) -> set[Pointer]:
-    """Every pointer in the history of `tips`, object ids in the source's `listing`.
+) -> Found:
+    """The pointers in the history of `tips`, object ids in the source's `listing`; `held` are the target's own tips.
 
     `scratch` must not exist; the caller removes it. What a file `.lfsconfig` says is not looked at: whoever can write
     it would choose where we send requests. Raises `SyncError`, and OSError where the disk is full.
     """
     if not tips:
-        return set()
+        return Found()
     source = source.at(listing.url)
     if listing.features is None:
         words = f"{public(source.url)} does not speak git's protocol version 2, which finding LFS objects takes"
@@ -95,7 +104,7 @@ async def find_pointers(
     from .git_process import GitProcess
 
     git = GitProcess(scratch, environment(scratch, source, source), progress)
-    return await _Search(git, source).pointers("".join(f"{tip}\n" for tip in wants))
+    return await _Search(git, source).pointers(wants, held)
 
 
 def _request(wants: Iterable[str], features: frozenset[str]) -> bytes:
@@ -126,22 +135,23 @@ class _Search:
         self._git = git
         self._source = source
 
-    async def pointers(self, tips: str) -> set[Pointer]:
+    async def pointers(self, tips: Iterable[str], held: Iterable[str]) -> Found:
         await self._run("init", "--quiet", "--bare", "--template=")
         await self._run("index-pack", _PACK)
-        listed = await self._run(*_SMALL_FILES, stdin=tips)
-        found: set[Pointer] = set()
-        for start in range(0, len(listed), _READ_AT_ONCE):
-            found |= await self._read(listed[start : start + _READ_AT_ONCE])
-        return found
+        files = await self._run(*_SMALL_FILES, stdin=_lines(tips))
+        pointers: dict[str, Pointer] = {}
+        for start in range(0, len(files), _READ_AT_ONCE):
+            pointers |= await self._read(files[start : start + _READ_AT_ONCE])
+        told = await self._run("cat-file", "--batch-check=%(objectname)", stdin=_lines(held))
+        known = [f"^{line}" for line in told if not line.endswith(" missing")]
+        fresh = await self._run(*_SMALL_FILES, stdin=_lines((*tips, *known))) if known else files
+        return Found(frozenset(pointers.values()), frozenset(pointers[file] for file in fresh if file in pointers))
 
-    async def _read(self, oids: Sequence[str]) -> set[Pointer]:
+    async def _read(self, files: Sequence[str]) -> dict[str, Pointer]:
         # No file can hold a line that begins with this, so none can pass for another.
         border = secrets.token_hex(16)
-        lines = await self._run(
-            "cat-file", f"--batch={border} %(objectname)", stdin="".join(f"{oid}\n" for oid in oids)
-        )
-        return {pointer for lines in _files(lines, border) if (pointer := parse_pointer(lines))}
+        lines = await self._run("cat-file", f"--batch={border} %(objectname)", stdin=_lines(files))
+        return {name: pointer for name, lines in _contents(lines, border) if (pointer := parse_pointer(lines))}
 
     async def _run(self, *arguments: str, stdin: str = "") -> list[str]:
         done = await self._git.run(*arguments, stdin=stdin)
@@ -150,13 +160,17 @@ class _Search:
         return done.stdout
 
 
-def _files(output: Iterable[str], border: str) -> Iterator[list[str]]:
-    """The lines of each file between two borders."""
-    lines: list[str] = []
+def _lines(items: Iterable[str]) -> str:
+    return "".join(f"{item}\n" for item in items)
+
+
+def _contents(output: Iterable[str], border: str) -> Iterator[tuple[str, list[str]]]:
+    """Each file's object id and lines."""
+    name, lines = "", list[str]()
     for line in output:
         if line.startswith(border):
-            yield lines
-            lines = []
+            yield name, lines
+            name, lines = line.removeprefix(border).strip(), []
         else:
             lines.append(line)
-    yield lines
+    yield name, lines

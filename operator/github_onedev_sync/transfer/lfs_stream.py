@@ -71,11 +71,8 @@ class Stream:
 
     async def _put(self, passage: "Passage", put: Action) -> None:
         url = self._at_target(put.href)
-        headers = {name: value for name, value in put.header.items() if name.lower() != "authorization"}
+        headers = self._target_headers(put)
         headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(passage.pointer.size)}
-        # What OneDev hands out is good for five minutes; ours, which it knows, as long as there is something to send.
-        if self._target.token:
-            headers["Authorization"] = basic(self._target.token)
         try:
             async with (
                 asyncio.timeout(_TARGET_SILENCE) as watch,
@@ -89,10 +86,32 @@ class Stream:
         if not passage.complete:
             raise Retry(Reason.TARGET_UNAVAILABLE, f"{public(str(url))} answered before it had the whole object")
 
+    async def holds(self, pointer: Pointer, get: Action) -> bool:
+        """Whether the target has the object as it should be, read back from its first byte to its last."""
+        url, digest, size = self._at_target(get.href), hashlib.sha256(), 0
+        try:
+            async with await self._request("GET", url, self._target_headers(get), self._target) as response:
+                if response.status != 200:
+                    text = (await response.content.read(_BODY_SHOWN)).decode(errors="replace")
+                    raise target_error(str(url), response.status, response.content_type, text)
+                async for piece in response.content.iter_any():
+                    digest.update(piece)
+                    size += len(piece)
+                    if size > pointer.size:
+                        return False
+        except BROKEN as error:
+            raise unreachable(Reason.TARGET_UNAVAILABLE, str(url), error) from error
+        return size == pointer.size and digest.hexdigest() == pointer.oid
+
     def _at_target(self, href: URL) -> URL:
         """`href` at our own address of the target: OneDev builds it from the one that it is configured with."""
         here = urlsplit(self._target.url)
         return URL(f"{here.scheme}://{here.netloc}{href.raw_path_qs}", encoded=True)
+
+    def _target_headers(self, action: Action) -> dict[str, str]:
+        # What OneDev hands out is good for five minutes; ours, which it knows, as long as there is something to send.
+        headers = {name: value for name, value in action.header.items() if name.lower() != "authorization"}
+        return headers | ({"Authorization": basic(self._target.token)} if self._target.token else {})
 
     async def _request(
         self, method: str, url: URL, headers: Mapping[str, str], end: Endpoint, data: "Passage | None" = None

@@ -29,15 +29,15 @@ class Ways:
     """How a run reaches both sides: what lists their refs now, and OneDev's REST API.
 
     `slot` is held while objects move. OneDev lets few pushes in at once, and one that waits for its turn would let
-    the source wait, too. `lfs` copies the LFS objects behind these tips of the source's listing; None where they are
-    not asked for.
+    the source wait, too. `lfs` copies the LFS objects behind these tips of the source's listing to the target,
+    whose listing is the third; None where they are not asked for.
     """
 
     source: Callable[[], Awaitable[Listing]]
     target: Callable[[], Awaitable[Listing]]
     repository: Repository
     slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    lfs: "Callable[[Listing, Collection[str]], Awaitable[LfsCounts]] | None" = None
+    lfs: "Callable[[Listing, Collection[str], Listing], Awaitable[LfsCounts]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ class _Attempt:
     async def _move(self, wish: Wish, source: Listing, target: Listing) -> Plan:
         if self._ways.lfs:
             # Before the refs that need them, and in every run: OneDev takes refs whose objects it does not have.
-            self._tally.lfs = await self._ways.lfs(source, set(mirrored(wish.refs, source.refs).values()))
+            tips = set(mirrored(wish.refs, source.refs).values())
+            self._tally.lfs = await self._ways.lfs(source, tips, target)
         known = await self._engine.prepare(fetches(wish, source, target), source, target)
         plan = make_plan(wish, source, target, known)
         for step in plan.steps:
