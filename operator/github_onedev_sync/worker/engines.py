@@ -9,6 +9,7 @@ import aiohttp
 
 from ..api.assignment import Task
 from ..api.refs import Listing
+from ..api.retention import moment
 from ..transfer.engine import Endpoint, Engine, Progress
 from ..transfer.onedev import Repository
 
@@ -46,6 +47,7 @@ def make_engine(name: str, kit: Kit) -> Engine:
         kit.target,
         kit.repository,
         kit.progress,
+        now=int(moment(kit.task.archive_time).timestamp()),
         judge=kit.task.on_rewrite != "Follow",
         size_kb=kit.task.size_kb,
     )
