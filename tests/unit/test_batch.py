@@ -40,6 +40,8 @@ def test_how_much_is_expected(status: dict[str, Any], size_kb: int, expected: in
         ({}, SMALL_KB, True),
         ({}, SMALL_KB + 1, False),
         ({"lfs": True}, 1, False),
+        ({"refs": {"include": ["refs/heads/*"] * 50}}, 1, True),
+        ({"refs": {"include": ["refs/heads/*"] * 500}}, 1, False),
         ({"status": last_run(outcome="Failed")}, 1, False),
         ({"status": last_run(outcome="Partial")}, 1, True),
         ({"status": {"failures": 9}}, 1, True),

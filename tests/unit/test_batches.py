@@ -1,6 +1,7 @@
 """Small mirrors share a Job, in virtual time: each is reported on its own, and none is ever in two live Jobs."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
 
@@ -510,3 +511,32 @@ def test_stalled_conditions_of_a_batch_are_its_mirrors_own() -> None:
         await work_off(world, "a", "b", c=Reason.TARGET_NOT_PERMITTED)
         assert world.body("c").status.is_true(ConditionType.STALLED)
         assert not world.body("b").status.is_true(ConditionType.STALLED)
+
+
+def test_who_was_seen_before_the_server_moved_is_looked_at_again() -> None:
+    @scenario(limit=1)
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        declare(world, *"abcd")
+        await asyncio.sleep(1)
+        world.cluster.put("onedevservers", build.server_body(meta={"generation": 2}, rootProject="elsewhere"))
+        await asyncio.sleep(1)
+        finish_job(world, live(world)[0])
+        await asyncio.sleep(1)
+        for _ in range(10):
+            for job in live(world):
+                text = str(world.cluster.jobs[job]["spec"]["template"]["spec"]["containers"][0]["env"])
+                assert "https://onedev/github/" not in text
+                world.end(job, exit_code=30)
+            await asyncio.sleep(1)
+        assert {f"elsewhere/o/{name}" for name in "bcd"} <= made_at(world)
+
+
+def made_at(world: World) -> set[str]:
+    """Where the runs of all mirrors wrote, as their Jobs were told."""
+    tasks = [
+        task
+        for job in world.cluster.jobs.values()
+        for task in json.loads(job["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])["tasks"]
+    ]
+    return {task["target"]["url"].removeprefix("https://onedev/") for task in tasks}

@@ -5,6 +5,7 @@ run failed goes alone, so that what fails by itself is not in a position to fail
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,9 @@ from ..api.report import LIMIT, Outcome
 MOST = 20
 SMALL_KB = 10 * 1024
 TOGETHER_KB = 50 * 1024
-# All tasks of a run share its time.
+# All tasks of a run are told in one environment variable, which Linux limits to 128 KiB.
+_GLOBS_BYTES = 2000
+# They share its time, too.
 _TASK_TIME = timedelta(seconds=15)
 # What a packed report takes, and each mirror's part of it: two digests and numbers, and its key, which packs well.
 _REPORT_BYTES = 64
@@ -66,7 +69,9 @@ def expected_kb(mirror: RepositoryMirror, size_kb: int) -> int:
 def may_share(mirror: RepositoryMirror, kb: int) -> bool:
     last = mirror.status.last_run
     failed = last is not None and last.outcome == Outcome.FAILED
-    return kb <= SMALL_KB and not failed and not mirror.spec.lfs
+    refs = mirror.spec.refs
+    wordy = len(json.dumps((refs.include, refs.exclude))) > _GLOBS_BYTES
+    return kb <= SMALL_KB and not failed and not wordy and not mirror.spec.lfs
 
 
 def fill(leader: Load, timeout: timedelta, others: Iterable[Load]) -> list[Load]:

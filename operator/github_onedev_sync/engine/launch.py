@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import assignment, names
@@ -79,7 +79,8 @@ class Launcher:
             task = self._task(mirror, sight, project)
             if kb is not None:
                 boarding = self.slots.board(mirror, kb)
-            passengers = [one for one in await asyncio.gather(*map(self._passenger, boarding)) if one is not None]
+            found = await asyncio.gather(*(self._passenger(one, sight) for one in boarding))
+            passengers = [one for one in found if one is not None]
             job = await self._start(mirror, sight, task, passengers)
         finally:
             for one in boarding:
@@ -88,9 +89,12 @@ class Launcher:
         name, run = job["metadata"]["name"], job["metadata"]["labels"][names.RUN]
         return Launched(name, run, sight.target_status(project), len(members_of(job)))
 
-    async def _passenger(self, one: Prepared) -> _Passenger | None:
+    async def _passenger(self, one: Prepared, leader: Sight) -> _Passenger | None:
         """One that goes along, with its project; None where it cannot: its own look tells why."""
-        mirror, sight = one.mirror, one.sight
+        if one.sight.server.metadata.generation != leader.server.metadata.generation:
+            return None  # Seen at another address, or below another root.
+        # Its own connections may have been closed since.
+        mirror, sight = one.mirror, replace(one.sight, source=leader.source, target=leader.target)
         try:
             body = await self.cluster.read_resource(PLURAL, mirror.key)
             if body is None or body["metadata"]["uid"] != mirror.metadata.uid:

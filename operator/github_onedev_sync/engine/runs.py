@@ -39,12 +39,11 @@ class Runs:
     _given_up: dict[str, Retry] = field(default_factory=dict)
 
     def forget(self, key: str) -> None:
-        self._confirmed.pop(key, None)
         self._alive.pop(key, None)
 
     async def follow(self, mirror: RepositoryMirror, run: Run, now: datetime) -> datetime | None:
-        if now - self._confirmed.get(mirror.key, run.started_at) >= FOLLOW:
-            self._confirmed[mirror.key] = now
+        if now - self._confirmed.get(run.job, run.started_at) >= FOLLOW:
+            self._confirmed[run.job] = now
             await self.confirm(run)
             return now
         if run.started:
@@ -56,6 +55,7 @@ class Runs:
         if not run.started and now >= limit:
             error = Retry(Reason.POD_NOT_STARTED, f"The worker's pod did not start: {run.no_start}")
             due = await self.teller.failed(mirror, error, now, run=run, told=told)
+            self._confirmed.pop(run.job, None)
             self._give_up(run, error)
             await self.launcher.discard(run)
             return due
@@ -87,7 +87,7 @@ class Runs:
             run = self.store.run_of(mirror) or run
             if not run.ended:
                 return now
-        self._confirmed.pop(mirror.key, None)
+        self._confirmed.pop(run.job, None)
         told = self._told(mirror, run)
         outcome = result(run, mirror.key, mirror.spec.timeout)
         if isinstance(outcome, SyncError):
@@ -140,6 +140,7 @@ class Runs:
         self._given_up[f"{run.namespace}/{run.job}"] = error
 
     async def lost(self, mirror: RepositoryMirror, job: str, now: datetime) -> datetime | None:
+        self._confirmed.pop(job, None)
         given_up = self._given_up.get(f"{mirror.metadata.namespace}/{job}")
         if given_up is not None:
             return await self.teller.failed(mirror, given_up, now)
