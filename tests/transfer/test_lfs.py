@@ -21,8 +21,11 @@ from github_onedev_sync.transfer.engine import Endpoint
 from github_onedev_sync.transfer.lfs import LfsCounts, copy_objects, mirror_objects
 from github_onedev_sync.transfer.lfs_pointers import Found, Pointer
 from github_onedev_sync.transfer.listing import RefReader
+from github_onedev_sync.transfer.pktline import Marker
+from tests.adapters.test_tls import issue
 from tests.hostile import Answer, Request, forever, hostile, response
 from tests.stand_ins.github.lfs import TYPE, pointer
+from tests.transfer.test_hostile import MAIN, PACKS, git, sends, tls_before
 from tests.transfer.world import GITHUB_TOKEN, ONEDEV_TOKEN, PROJECT, REPOSITORY, World, create_project, world_in
 
 BATCH: dict[str, Any] = {"method": "POST", "path": "objects/batch"}
@@ -56,7 +59,7 @@ class Lfs:
 
     async def mirror(self, source: Endpoint | None = None, target: Endpoint | None = None) -> LfsCounts:
         source, scratch = source or self.source, self.world.scratch() / "lfs"
-        listing = await RefReader(self.session).source_refs(source.url, source.token, None)
+        listing = await RefReader(self.session).source_refs(source.url, source.token, source.ca)
         tips, held = listing.refs.values(), (await self.world.target_refs()).values()
         try:
             return await mirror_objects(
@@ -503,6 +506,20 @@ async def test_a_renamed_repository_s_objects_are_found(lfs: Lfs) -> None:
     assert asked.path == "/octo/new.git/info/lfs/objects/batch"
 
 
+async def test_a_private_authority_is_trusted_and_https_leads_to_no_http(lfs: Lfs) -> None:
+    ca, context = issue(lfs.world.folder)
+    async with tls_before(lfs.world.github.url, context) as github, tls_before(lfs.world.onedev.url, context) as onedev:
+        source = Endpoint(f"{github}/{REPOSITORY}.git", GITHUB_TOKEN, ca=ca)
+        target = Endpoint(f"{onedev}/{PROJECT}", ONEDEV_TOKEN, ca=ca)
+        # The stand-in does not know that there is TLS before it.
+        await lfs.fails(Reason.SOURCE_UNAVAILABLE, "not https", source=source, target=target)
+        assert lfs.world.github.journal.entries(**GET) == []
+        lfs.world.github.lfs.media_url = github
+        untrusting = replace(target, ca=None)
+        await lfs.fails(Reason.TARGET_UNAVAILABLE, "is not trusted", source=source, target=untrusting)
+        assert (await lfs.mirror(source=source, target=target)).objects == 2
+
+
 # ---- refusals
 
 
@@ -670,6 +687,20 @@ async def test_history_that_cannot_be_fetched(lfs: Lfs, tmp_path: Path) -> None:
         )
     assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("lines", PACKS.values(), ids=PACKS)
+async def test_a_pack_that_lies_leads_to_nothing(lfs: Lfs, tmp_path: Path, lines: list[str | bytes | Marker]) -> None:
+    async with hostile(git(MAIN, sends(*lines))) as server:
+        listing = Listing({}, url=f"{server.url}/o/r.git", features=frozenset())
+        with pytest.raises(SyncError) as caught:
+            await mirror_objects(
+                lfs.session, tmp_path / "x", listing, ["1" * 40], [], lfs.source, lfs.target, lfs._on_progress
+            )
+    assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
+    assert "\x1b" not in caught.value.message
+    assert not (tmp_path / "x").exists()
+    assert lfs.sent(**BATCH) == []
 
 
 async def test_a_source_of_protocol_zero_is_named(lfs: Lfs, tmp_path: Path) -> None:

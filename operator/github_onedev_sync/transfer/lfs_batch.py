@@ -112,7 +112,9 @@ async def batch(side: Side, operation: Operation, pointers: Sequence[Pointer]) -
     try:
         async with side.request("POST", _PATH, headers, json.dumps(body).encode()) as response:
             await side.expect(response, MEDIA_TYPE)
-            return parse_batch(await _body(response), operation, pointers, urlsplit(side.base).scheme)
+            # Of the target's addresses only the path counts, so it does not matter which one it is configured with.
+            scheme = urlsplit(side.base).scheme if isinstance(side, LfsSource) else "http"
+            return parse_batch(await _body(response), operation, pointers, scheme)
     except BROKEN as error:
         raise side.broken(error) from error
     except BatchError as error:
