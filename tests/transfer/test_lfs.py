@@ -218,6 +218,18 @@ async def test_a_run_copies_objects_before_refs(lfs: Lfs) -> None:
     assert (again.outcome, again.lfs_objects) == (Outcome.UNCHANGED, 2)
 
 
+async def test_a_worker_tells_of_objects_in_report_and_log(lfs: Lfs) -> None:
+    lfs.world.github.lfs.forget(REPOSITORY, oid_of("hello"))
+    code, report, said = await (await lfs.world.start_worker(lfs.world.task(lfs=True))).end()
+    assert (code, report is not None) == (0, True), said
+    assert report is not None
+    (told,) = report.tasks
+    assert (told.outcome, told.lfs_objects, told.lfs_bytes, told.lfs_missing) == (Outcome.SYNCED, 1, len(BIG), 1)
+    assert '"lfs": 1, "lfs_missing": 1' in said
+    assert GITHUB_TOKEN not in said
+    assert "RemoteAuth" not in said
+
+
 async def test_a_run_that_is_not_asked_for_objects_tells_of_none(lfs: Lfs) -> None:
     report = await lfs.world.sync()
     assert (report.lfs_objects, report.lfs_bytes, report.lfs_missing) == (None, None, None)
