@@ -1,0 +1,46 @@
+"""The contract's worlds, over each engine."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.stand_ins.repositories import Import
+from tests.transfer.contract.world import ENGINES, Contract, contract_in
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def target_name() -> str:
+    """OneDev, where a module does not say otherwise."""
+    return "OneDev"
+
+
+@pytest.fixture
+async def empty(tmp_path: Path, engine: str, target_name: str) -> AsyncIterator[Contract]:
+    """A repository without a commit, and an empty project."""
+    async with contract_in(tmp_path, engine, target_name) as made:
+        yield made
+
+
+@pytest.fixture
+async def contract(empty: Contract) -> Contract:
+    """Two branches and two tags, synced once."""
+    fill(empty)
+    await empty.succeeds()
+    return empty
+
+
+def fill(world: Contract) -> None:
+    stream = Import()
+    stream.commit("refs/heads/main", "Number 1", {"a": "1"})
+    stream.commit("refs/heads/main", "Number 2", {"a": "2"})
+    stream.point("refs/heads/dev", "refs/heads/main")
+    stream.commit("refs/heads/dev", "Number 3", {"b": "1"})
+    stream.annotate("v1", "refs/heads/main", "The first\n")
+    stream.point("refs/tags/light", "refs/heads/main")
+    stream.run(world.source_repository)
