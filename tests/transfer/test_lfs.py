@@ -289,6 +289,21 @@ async def test_a_pointer_with_a_wrong_size_has_no_object(lfs: Lfs) -> None:
     assert await lfs.mirror() == LfsCounts(2, len(BIG) + 5, 1)
 
 
+async def test_an_object_whose_size_only_its_store_knows_better(lfs: Lfs) -> None:
+    """The source repeats what a pointer says."""
+
+    async def store(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.method == "POST":
+            href = f"{server.url}/object"
+            writer.write(batch_answer(request, lambda _: {"actions": {"download": {"href": href}}}))
+        else:
+            writer.write(response(b"x" * 99))
+
+    async with hostile(store) as server:
+        assert await lfs.copy(b"x" * 98, source=Endpoint(f"{server.url}/o/r.git")) == LfsCounts(0, 0, 1)
+    assert lfs.sent(**PUT) == []
+
+
 # ---- what is never let through
 
 
@@ -303,7 +318,8 @@ async def test_damaged_content_does_not_arrive(lfs: Lfs, size: int, damage: str)
             href = f"{server.url}/object"
             writer.write(batch_answer(request, lambda _: {"actions": {"download": {"href": href}}}))
         else:
-            writer.write(response(told))
+            # Without a length: one that is wrong is seen before anything else.
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + told)
 
     async with hostile(store) as server:
         with pytest.raises(SyncError, match="came damaged") as caught:

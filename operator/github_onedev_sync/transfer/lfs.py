@@ -149,7 +149,7 @@ class _Copy:
         for pointer, offer in offers.items():
             if offer.code is not None:
                 _refuse(self._target, pointer, offer.code)
-        # Never without its asking for it, or else somebody who brought it meanwhile would lose it to a cut of ours.
+        # A cut would cost OneDev a good object, so it gets nothing but what it asked for, and what was found damaged.
         puts = {pointer: offer.action or anew.get(pointer) for pointer, offer in offers.items()}
         lost = await self._carry([(pointer, gets[pointer], put) for pointer, put in puts.items() if put])
         return [pointer for pointer in gets if pointer not in lost]

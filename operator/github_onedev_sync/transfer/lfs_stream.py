@@ -31,7 +31,7 @@ _BODY_SHOWN = 4096
 
 
 class Lacking(Exception):
-    """The source's store does not have the object that the source offered."""
+    """The source's store does not have the object that the source offered, or not of that size."""
 
 
 class Stream:
@@ -48,6 +48,8 @@ class Stream:
     async def carry(self, pointer: Pointer, get: Action, put: Action) -> None:
         """Raises `Lacking` or `SyncError`, and the target then has nothing of the object."""
         async with self._opened(get) as response:
+            if response.content_length not in (None, pointer.size):
+                raise Lacking  # A pointer that errs must not stop its mirror for ever.
             passage = Passage(pointer, response, self._moved)
             # The target hears of the object only now, and of one that fits into a piece only if it is right.
             await passage.begin()
