@@ -10,7 +10,7 @@ from github_onedev_sync.api.refs import Listing, RefFilter, digest_differences
 from github_onedev_sync.transfer import chunks
 from github_onedev_sync.transfer.chunks import archive_name, conflicts, pushes
 from github_onedev_sync.transfer.mark import mark_oid
-from github_onedev_sync.transfer.plan import Plan, Wish, make_plan
+from github_onedev_sync.transfer.plan import Plan, Survey, Wish, make_plan
 from github_onedev_sync.transfer.steps import Command, Kind, Knowledge, MoveBranch, Push, SetHead
 
 MARK = "refs/github-onedev-sync/github_com/1/ns/name"
@@ -47,7 +47,7 @@ def target(head: str | None = "refs/heads/main", /, **refs: int) -> Listing:
 
 
 def plan_of(source: Listing, there: Listing, known: Knowledge | None = None, **changes: Any) -> Plan:
-    return make_plan(wish(**changes), source, there, known or Knowledge())
+    return make_plan(Survey(wish(**changes), source, there), known or Knowledge())
 
 
 def shape(plan: Plan) -> list[Any]:

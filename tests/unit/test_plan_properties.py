@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from github_onedev_sync.api.refs import BRANCHES, RESTORED, STAGED, TAGS, Listing, RefFilter, Refs, without_restored
 from github_onedev_sync.transfer.chunks import breaks_pushes, decoded_name, encoded_name, is_delicate, parents
-from github_onedev_sync.transfer.plan import Plan, Wish, make_plan, mirrored
+from github_onedev_sync.transfer.plan import Plan, Survey, Wish, make_plan, mirrored
 from github_onedev_sync.transfer.steps import Command, Kind, Knowledge, MoveBranch, Push, SetHead
 
 MARK = "refs/github-onedev-sync/host/1/ns/name"
@@ -143,7 +143,7 @@ def test_a_plan_ends_in_what_was_wanted_or_in_a_reported_exception(
     situation: tuple[Wish, Listing, Listing, Knowledge],
 ) -> None:
     wish, source, target, known = situation
-    plan = make_plan(wish, source, target, known)
+    plan = make_plan(Survey(wish, source, target), known)
     model = carry_out(plan, target, known)
     excepted = plan.rejected.keys() | {diff.name for diff in plan.blocked}
 
@@ -163,10 +163,10 @@ def test_a_plan_ends_in_what_was_wanted_or_in_a_reported_exception(
 @given(situations())
 def test_a_second_plan_is_empty(situation: tuple[Wish, Listing, Listing, Knowledge]) -> None:
     wish, source, target, known = situation
-    first = make_plan(wish, source, target, known)
+    first = make_plan(Survey(wish, source, target), known)
     model = carry_out(first, target, known)
     again = Knowledge(known.forced, known.other_objects)
-    second = make_plan(wish, source, Listing(model.refs, model.head), again)
+    second = make_plan(Survey(wish, source, Listing(model.refs, model.head)), again)
     # An archived tip of the first plan may be one too many for the second.
     assert [step for step in second.steps if not (isinstance(step, Push) and step.kind is Kind.EXPIRED)] == []
     assert second.blocked == first.blocked
@@ -176,7 +176,7 @@ def test_a_second_plan_is_empty(situation: tuple[Wish, Listing, Listing, Knowled
 @given(situations())
 def test_nothing_is_lost_that_should_be_kept(situation: tuple[Wish, Listing, Listing, Knowledge]) -> None:
     wish, source, target, known = situation
-    plan = make_plan(wish, source, target, known)
+    plan = make_plan(Survey(wish, source, target), known)
     model = carry_out(plan, target, known)
     wanted = mirrored(wish.refs, source.refs)
     theirs = mirrored(wish.refs, target.refs)
@@ -202,7 +202,6 @@ def test_nothing_is_lost_that_should_be_kept(situation: tuple[Wish, Listing, Lis
 
 
 def test_every_push_of_a_plan_has_commands() -> None:
-    plan = make_plan(
-        Wish(RefFilter(), "Archive", "t", MARK, "mark"), Listing({"refs/tags/a": "1" * 40}), Listing({}), Knowledge()
-    )
+    wish = Wish(RefFilter(), "Archive", "20261123T010203Z", MARK, "mark")
+    plan = make_plan(Survey(wish, Listing({"refs/tags/a": "1" * 40}), Listing({})), Knowledge())
     assert all(step.commands for step in plan.steps if isinstance(step, Push))

@@ -33,19 +33,35 @@ class RefFilter:
     exclude: tuple[str, ...] = ()
 
     @cached_property
-    def _include(self) -> re.Pattern[str]:
-        return _compile(self.include)
+    def _include(self) -> "_Globs":
+        return _Globs(self.include)
 
     @cached_property
-    def _exclude(self) -> re.Pattern[str]:
-        return _compile(self.exclude)
+    def _exclude(self) -> "_Globs":
+        return _Globs(self.exclude)
 
     def matches(self, name: str) -> bool:
-        return bool(self._include.fullmatch(name)) and not self._exclude.fullmatch(name)
+        return self._include.match(name) and not self._exclude.match(name)
 
     def select(self, refs: Refs) -> dict[str, str]:
         """The refs that the mirror keeps, in the order given."""
         return {name: oid for name, oid in refs.items() if self.matches(name)}
+
+
+class _Globs:
+    """Most globs are a prefix and a star, and there may be 100,000 names: these need no regular expression."""
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        plain = [glob for glob in globs if not _WILD.search(glob.removesuffix("*"))]
+        self._prefixes = tuple(glob.removesuffix("*") for glob in plain if glob.endswith("*"))
+        self._whole = {glob for glob in plain if not glob.endswith("*")}
+        self._pattern = _compile(glob for glob in globs if glob not in plain)
+
+    def match(self, name: str) -> bool:
+        return name.startswith(self._prefixes) or name in self._whole or bool(self._pattern.fullmatch(name))
+
+
+_WILD = re.compile(r"[*?]")
 
 
 def _compile(globs: Iterable[str]) -> re.Pattern[str]:
@@ -93,11 +109,8 @@ class Difference:
 def differences(source: Refs, target: Refs) -> list[Difference]:
     """Every ref that is not the same on both sides, sorted by name. What a person restored at the target is none."""
     ours = without_restored(target, source)
-    return [
-        Difference(name, source.get(name), ours.get(name))
-        for name in sorted(source.keys() | ours.keys())
-        if source.get(name) != ours.get(name)
-    ]
+    unequal = {name for name, oid in source.items() if ours.get(name) != oid} | (ours.keys() - source.keys())
+    return [Difference(name, source.get(name), ours.get(name)) for name in sorted(unequal)]
 
 
 def without_restored(target: Refs, source: Refs) -> dict[str, str]:

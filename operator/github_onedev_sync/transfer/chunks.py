@@ -95,6 +95,8 @@ def parents(name: str) -> Iterator[str]:
 
 def conflicts(names: Sequence[str], existing: Iterable[str]) -> dict[str, list[str]]:
     """For each of `names` that needs it: those of `existing` that must go before it can be made."""
+    if not names:
+        return {}
     there = set(existing)
     wanted = set(names)
     found: dict[str, list[str]] = {}

@@ -71,45 +71,52 @@ def mirrored(wanted: RefFilter, refs: Refs) -> dict[str, str]:
     return {name: oid for name, oid in wanted.select(refs).items() if not name.startswith(RESERVED)}
 
 
-def fetches(wish: Wish, source: Listing, target: Listing) -> list[Command]:
-    """The creations and updates that an engine should prepare for, by the names that they get at the target."""
-    return [command for diff in _differences(wish, source, target) if (command := place(diff, target)) and command.new]
+class Survey:
+    """Both sides of a mirror as `wish` sees them: `wanted` of the source, `held` at the target, and how they differ.
+
+    `held` includes tags that are kept under an encoded name, by their own.
+    """
+
+    def __init__(self, wish: Wish, source: Listing, target: Listing) -> None:
+        self.wish, self.source, self.target = wish, source, target
+        self.wanted = mirrored(wish.refs, source.refs)
+        there = mirrored(wish.refs, target.refs)
+        encoded = {tag: oid for name, oid in target.refs.items() if (tag := decoded_name(name))}
+        self.held = without_restored(mirrored(wish.refs, encoded) | there, self.wanted)
+        self.differences = differences(self.wanted, self.held)
+        unequal = differences(self.wanted, there) if encoded else self.differences
+        self.rejected = {diff.name: why for diff in unequal if (why := refusal(diff.name))}
+
+    @property
+    def fetches(self) -> list[Command]:
+        """The creations and updates that an engine should prepare for, by the names that they get at the target."""
+        return [command for diff in self.differences if (command := place(diff, self.target)) and command.new]
 
 
-def _differences(wish: Wish, source: Listing, target: Listing) -> list[Difference]:
-    return differences(mirrored(wish.refs, source.refs), _held(wish, source, target))
-
-
-def _held(wish: Wish, source: Listing, target: Listing) -> dict[str, str]:
-    """What the target holds of the mirror, tags that are kept under an encoded name included."""
-    encoded = {tag: oid for name, oid in target.refs.items() if (tag := decoded_name(name))}
-    return without_restored(mirrored(wish.refs, {**encoded, **target.refs}), source.refs)
-
-
-def make_plan(wish: Wish, source: Listing, target: Listing, known: Knowledge) -> Plan:
-    """The plan from `target` as it is to `source` as it is wanted."""
-    seen = differences(mirrored(wish.refs, source.refs), mirrored(wish.refs, target.refs))
-    rejected = {diff.name: why for diff in seen if (why := refusal(diff.name))}
-    possible = [diff for diff in _differences(wish, source, target) if place(diff, target)]
-    blocked, reason, digest = _blocked(wish, source, target, known, possible)
+def make_plan(survey: Survey, known: Knowledge) -> Plan:
+    """The plan from the target as it is to the source as it is wanted."""
+    rejected = survey.rejected
+    possible = [diff for diff in survey.differences if place(diff, survey.target)]
+    blocked, reason, digest = _blocked(survey, known, possible)
     held = {diff.name for diff in blocked}
     if reason is Reason.MASS_DISAPPEARANCE:
         # Else the new refs of a doubtful source would count as survivors, and the next run would let the rest go.
         waiting = {diff.name: _WAITS for diff in possible if diff.target is None}
-        rejected |= waiting
+        rejected = rejected | waiting
         held |= waiting.keys()
-    draft = Draft(wish, source, target, known, [diff for diff in possible if diff.name not in held])
+    acceptable = [diff for diff in possible if diff.name not in held]
+    draft = Draft(survey.wish, survey.source, survey.target, known, acceptable)
     draft.settle()
     return Plan(tuple(draft.steps()), rejected | draft.rejected, blocked, reason, digest, draft.head)
 
 
 def _blocked(
-    wish: Wish, source: Listing, target: Listing, known: Knowledge, diffs: list[Difference]
+    survey: Survey, known: Knowledge, diffs: list[Difference]
 ) -> tuple[tuple[Difference, ...], Reason | None, str]:
     deletions = [diff for diff in diffs if diff.source is None]
-    if deletions and not mirrored(wish.refs, source.refs):
+    if deletions and not survey.wanted:
         return tuple(deletions), Reason.MASS_DISAPPEARANCE, ""
-    there = len(_held(wish, source, target))
+    wish, there = survey.wish, len(survey.held)
     mass = there >= MASS_MINIMUM and 2 * len(deletions) > there
     blocked = [
         diff

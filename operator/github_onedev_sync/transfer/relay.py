@@ -27,6 +27,8 @@ from .wire import WireError, build_pack, fetch_request, object_count
 # while the source does nothing.
 BUFFER = 1 << 20
 HAVES = 500
+# Its twelve bytes are in the first piece or, if a server dribbles, in that many.
+_HEADER = 12
 # What a source needs to answer questions about its history.
 _PROBING = frozenset(("filter", "shallow"))
 _USEFUL = (STAGED, BRANCHES, TAGS)
@@ -158,25 +160,25 @@ class RelayEngine:
                     self._received += incoming.received
         except SyncError as error:
             return PushResult(error=error)
-        return await self._pusher.push(push.commands, arrived)
+        return await self._pusher.push(push.commands, b"".join(arrived))
 
-    async def _begin(self, incoming: Incoming) -> tuple[bytes, bool]:
+    async def _begin(self, incoming: Incoming) -> tuple[list[bytes], bool]:
         """What comes first, and whether that is all. OneDev is not asked for a slot before it is there."""
         pieces: list[bytes] = []
-        seconds = self._timings.counting
-        while sum(map(len, pieces)) < BUFFER:
+        size, seconds = 0, self._timings.counting
+        while size < BUFFER:
             try:
                 piece = await incoming.read(seconds)
             except TimeoutError as error:
                 raise incoming.silent(seconds) from error
             if not piece:
-                return self._checked(pieces, incoming), True
+                break
             pieces.append(piece)
-            seconds = self._timings.silence
-        return self._checked(pieces, incoming), False
+            size, seconds = size + len(piece), self._timings.silence
+        self._check(b"".join(pieces[:_HEADER]), incoming)
+        return pieces, size < BUFFER
 
-    def _checked(self, pieces: Sequence[bytes], incoming: Incoming) -> bytes:
-        data = b"".join(pieces)
+    def _check(self, data: bytes, incoming: Incoming) -> None:
         try:
             objects = object_count(data)
         except WireError as error:
@@ -185,7 +187,6 @@ class RelayEngine:
             # Nothing of it has gone on to OneDev yet: the next attempt brings it in parts.
             self._objects = objects
             raise Trouble(incoming.reason, f"a pack of {objects} objects is too large for one push; it comes in parts")
-        return data
 
     def _haves(self, commands: Iterable[Command]) -> list[str]:
         """What OneDev has already, the most useful first: more gains nothing and costs 50 bytes each."""

@@ -1,6 +1,7 @@
 """OneDev's end of a relay: one push, whose pack is at hand or on its way."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
@@ -32,9 +33,9 @@ class Streamed:
     only where the pack did; on any fault it raises, the connection is cut, and OneDev discards everything.
     """
 
-    def __init__(self, head: bytes, arrived: bytes, incoming: Incoming, timings: Timings) -> None:
+    def __init__(self, head: bytes, arrived: Sequence[bytes], incoming: Incoming, timings: Timings) -> None:
         self._head = head
-        self._arrived = arrived
+        self._arrived = deque(arrived)
         self._incoming = incoming
         self._timings = timings
         self.fault: SyncError | None = None
@@ -42,7 +43,9 @@ class Streamed:
     async def pieces(self) -> AsyncIterator[bytes]:
         try:
             yield self._head
-            held, silent = self._arrived, 0.0
+            while len(self._arrived) > 1:
+                yield self._arrived.popleft()
+            held, silent = self._arrived.popleft(), 0.0
             while True:
                 try:
                     piece = await self._incoming.read(self._timings.dribble)
@@ -105,8 +108,8 @@ class Pusher:
         except BROKEN as error:
             raise self._side.broken(error) from error
 
-    async def push(self, commands: Sequence[Command], pack: bytes | tuple[bytes, Incoming]) -> PushResult:
-        """`pack` is whole, or what has arrived of it and the rest. Failures are told, not raised; Unfit is."""
+    async def push(self, commands: Sequence[Command], pack: bytes | tuple[Sequence[bytes], Incoming]) -> PushResult:
+        """`pack` is whole, or what has arrived of it (some) and the rest. Failures are told, not raised; Unfit is."""
         streamed: Streamed | None = None
         try:
             head = push_request(commands, await self.offered())

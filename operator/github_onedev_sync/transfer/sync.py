@@ -13,7 +13,7 @@ from ..api.refs import BRANCHES, Listing
 from ..api.report import TaskReport
 from .engine import Engine, Moved, Trouble, Unfit
 from .onedev import Repository
-from .plan import Plan, Wish, fetches, make_plan, mirrored
+from .plan import Plan, Survey, Wish, make_plan
 from .steps import TOLERANT, Command, Knowledge, MoveBranch, SetHead, Step
 from .tally import Tally
 from .verdict import Verdict
@@ -93,33 +93,29 @@ class _Attempt:
 
     async def run(self) -> TaskReport:
         self._tally.refused.clear()
-        source, target = await self._list()
-        wish = _wish(self._task, source)
-        plan = make_plan(wish, source, target, Knowledge())
-        if plan.steps or self._ways.lfs or fetches(wish, source, target):
+        survey = await self._look()
+        plan = make_plan(survey, Knowledge())
+        if plan.steps or self._ways.lfs or survey.fetches:
             waited = self._ways.slot.locked()
             async with self._ways.slot:
                 if waited:
-                    source, target = await self._list()
-                    wish = _wish(self._task, source)
-                plan = await self._move(wish, source, target)
+                    survey = await self._look()
+                plan = await self._move(survey)
         self._tally.refused = {**plan.rejected, **self._tally.refused}
         self._tally.note(self._engine)
-        now = source
-        if plan.steps:
-            now, target = await self._list()
-        return Verdict(self._task, wish, plan, source, now, target, self._tally).report()
+        target = await self._ways.target() if plan.steps else survey.target
+        return Verdict(self._task, survey, plan, target, self._tally).report()
 
-    async def _list(self) -> tuple[Listing, Listing]:
-        return await asyncio.gather(self._ways.source(), self._ways.target())
+    async def _look(self) -> Survey:
+        source, target = await asyncio.gather(self._ways.source(), self._ways.target())
+        return Survey(_wish(self._task, source), source, target)
 
-    async def _move(self, wish: Wish, source: Listing, target: Listing) -> Plan:
+    async def _move(self, survey: Survey) -> Plan:
+        source, target = survey.source, survey.target
         if self._ways.lfs:
             # Before the refs that need them, and in every run: OneDev takes refs whose objects it does not have.
-            tips = set(mirrored(wish.refs, source.refs).values())
-            self._tally.lfs = await self._ways.lfs(source, tips, target)
-        known = await self._engine.prepare(fetches(wish, source, target), source, target)
-        plan = make_plan(wish, source, target, known)
+            self._tally.lfs = await self._ways.lfs(source, set(survey.wanted.values()), target)
+        plan = make_plan(survey, await self._engine.prepare(survey.fetches, source, target))
         for step in plan.steps:
             await self._take(step)
         return plan

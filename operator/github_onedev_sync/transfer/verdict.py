@@ -18,7 +18,7 @@ from ..api.refs import (
     without_restored,
 )
 from ..api.report import Outcome, TaskReport
-from .plan import Plan, Wish, mirrored
+from .plan import Plan, Survey, mirrored
 from .tally import Tally
 
 _NAMED = 8
@@ -26,18 +26,15 @@ _SHOWN = 120  # characters of names in a message whose end is a command to copy
 
 
 class Verdict:
-    """`now` is the source, and `target` the target, as they are after the run; `source` is what it worked from."""
+    """`survey` is what the run worked from, and `target` what OneDev holds after it."""
 
-    def __init__(
-        self, task: Task, wish: Wish, plan: Plan, source: Listing, now: Listing, target: Listing, tally: Tally
-    ) -> None:
+    def __init__(self, task: Task, survey: Survey, plan: Plan, target: Listing, tally: Tally) -> None:
         self._task = task
         self._plan = plan
         self._tally = tally
-        self._source = mirrored(wish.refs, source.refs)
-        self._moved = mirrored(wish.refs, now.refs) != self._source
+        self._source = survey.wanted
         self._target = target
-        self._kept = without_restored(mirrored(wish.refs, target.refs), self._source)
+        self._kept = without_restored(mirrored(survey.wish.refs, target.refs), self._source)
         self._unequal = differences(self._source, self._kept)
         self._head_differs = plan.head is not None and target.head != plan.head
 
@@ -64,9 +61,8 @@ class Verdict:
             return Outcome.PARTIAL, *self._partial()
         if not self._source:
             return Outcome.SYNCED, Reason.SOURCE_EMPTY, "the source is empty: it has no refs to mirror"
-        later = "; the source moved on meanwhile, the next run takes that" if self._moved else ""
         outcome = Outcome.SYNCED if self._tally.tried else Outcome.UNCHANGED
-        return outcome, Reason.SYNCED, f"{len(self._source)} refs are equal{later}"
+        return outcome, Reason.SYNCED, f"{len(self._source)} refs are equal"
 
     def _partial(self) -> tuple[Reason, str]:
         equal = len(self._source) - sum(diff.source is not None for diff in self._unequal)
