@@ -11,7 +11,7 @@ from tests.stand_ins.processes import run_git
 from tests.stand_ins.repositories import Import
 from tests.transfer.contract.conftest import fill
 from tests.transfer.contract.world import FETCH, PUSH, Contract
-from tests.transfer.world import REPOSITORY, TIME
+from tests.transfer.world import REPOSITORY
 
 THEIRS = ("-c", "user.name=a", "-c", "user.email=b", "commit-tree")
 
