@@ -14,7 +14,7 @@ from ..transfer.listing import RefReader
 from ..transfer.onedev import Repository
 from ..transfer.relay_fetch import Timings
 from ..transfer.relay_push import Pusher
-from ..transfer.side import BROKEN, trust
+from ..transfer.side import BROKEN, proxy_for, trust
 from ..transfer.steps import Command
 from ..transfer.wire import build_pack
 from .errors import CommandError, not_made, unreadable
@@ -108,6 +108,7 @@ class Archive:
                 ssl=trust(project.ca),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=60, connect=10),
+                proxy=proxy_for(project.server),
             ) as response:
                 text = (await response.content.read(_ID_LIMIT)).decode(errors="replace")
                 found = json.loads(text) if response.status == 200 else None

@@ -87,7 +87,7 @@ def _say(text: str) -> int:
 
 async def _run(options: argparse.Namespace, project: Project) -> str:
     jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(trust_env=True, auto_decompress=False, cookie_jar=jar) as session:
+    async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=jar) as session:
         archive = Archive(session, project)
         if options.list:
             return table(await archive.refs()) or f"{project.path} has no archived tips\n"

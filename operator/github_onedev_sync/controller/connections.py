@@ -37,7 +37,7 @@ def open_session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=_LISTINGS_AT_ONCE, limit_per_host=_LISTINGS_PER_HOST, keepalive_timeout=_KEPT_SECONDS
     )
-    return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 @dataclass

@@ -4,7 +4,7 @@ Formats: gitprotocol-http(5), gitprotocol-pack(5), gitprotocol-v2(5).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..api.conditions import Reason
 from ..api.errors import Stalled
@@ -15,11 +15,17 @@ Frames = Iterable[bytes | Marker]
 
 NAME_LIMIT = 4096  # bytes; git's file system limit for one loose ref is lower still
 
+_OID_LENGTH = 40
 _OID = re.compile(r"[0-9a-f]{40}")
+_NO_HEX = re.compile(r"[^0-9a-f]")
 _UNBORN = "capabilities^{}"
 _PEELED = "^{}"
 # git-check-ref-format(1)
 _ILLEGAL = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|^\.|^/|/$|\.$|\.lock(/|$)")
+# The same for names in lines, with what no ref name may lack.
+_ILLEGAL_LINE = re.compile(
+    r"[\x00-\x09\x0b-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|/$|\.$|\.lock(/|$)|^(?!refs/)", re.MULTILINE
+)
 
 
 class AdvertisementError(ValueError):
@@ -89,15 +95,16 @@ def parse_v0(lines: Iterable[bytes]) -> Listing:
             line, _, capabilities = line.partition(b"\0")
             check_object_format(capabilities.split(b" "))
             symref_head = _symref_head(capabilities)
-        if line.startswith(b"shallow "):
+        oid, _, name = _decode(line).partition(" ")
+        if oid == "shallow":
             continue
-        oid, name = _oid_and_name(line)
         if name == "HEAD":
             born = True
         elif name.endswith(_PEELED) and name != _UNBORN:
             peeled[name.removesuffix(_PEELED)] = oid
         elif name not in (_UNBORN, ".have"):
-            refs[_checked(name)] = oid
+            refs[name] = oid
+    _check(refs, peeled)
     return Listing(refs, symref_head if born and symref_head in refs else None, peeled)
 
 
@@ -114,37 +121,33 @@ def parse_ls_refs(lines: Iterable[bytes]) -> Listing:
     peeled: dict[str, str] = {}
     head: str | None = None
     for line in lines:
-        words = line.split(b" ")
-        if words[0] == b"unborn":
+        oid, _, rest = _decode(line).partition(" ")
+        if oid == "unborn":
             continue
-        oid, name = _oid_and_name(b" ".join(words[:2]))
-        attributes = dict(_decode(word).partition(":")[::2] for word in words[2:])
+        name, _, more = rest.partition(" ")
+        attributes = dict(word.partition(":")[::2] for word in more.split(" ")) if more else {}
         if name == "HEAD":
             head = attributes.get("symref-target")
             continue
-        refs[_checked(name)] = oid
+        refs[name] = oid
         if "peeled" in attributes:
-            peeled[name] = _checked_oid(attributes["peeled"])
+            peeled[name] = attributes["peeled"]
+    _check(refs, peeled)
     return Listing(refs, head if head in refs else None, peeled)
 
 
-def _oid_and_name(line: bytes) -> tuple[str, str]:
-    oid, space, name = line.partition(b" ")
-    if not space or not name:
-        raise AdvertisementError(f"{line[:80]!r} is not a ref")
-    return _checked_oid(_decode(oid)), _decode(name)
-
-
-def _checked_oid(oid: str) -> str:
-    if not _OID.fullmatch(oid):
-        raise AdvertisementError(f"{oid[:80]!r} is not an object id")
-    return oid
-
-
-def _checked(name: str) -> str:
-    if len(name.encode()) > NAME_LIMIT or not is_legal(name):
-        raise AdvertisementError(f"{name[:80]!r} is not a legal ref name")
-    return name
+def _check(refs: Mapping[str, str], peeled: Mapping[str, str]) -> None:
+    """There may be 100,000: all are checked in one go, and one by one only to name the first that is wrong."""
+    oids = [*refs.values(), *peeled.values()]
+    if any(len(oid) != _OID_LENGTH for oid in oids) or _NO_HEX.search("".join(oids)):
+        wrong = next(oid for oid in oids if not _OID.fullmatch(oid))
+        raise AdvertisementError(f"{wrong[:80]!r} is not an object id")
+    names = "\n".join(refs)
+    in_one = names.count("\n") == max(len(refs) - 1, 0) and len(max(refs, key=len, default="")) <= NAME_LIMIT // 4
+    if not in_one or _ILLEGAL_LINE.search(names):
+        for name in refs:
+            if len(name.encode()) > NAME_LIMIT or not is_legal(name):
+                raise AdvertisementError(f"{name[:80]!r} is not a legal ref name")
 
 
 def _decode(word: bytes) -> str:

@@ -126,6 +126,7 @@ class Stream:
             allow_redirects=False,
             ssl=trust(end.ca),
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=None if data else _SOURCE_SILENCE),
+            proxy=proxy_for(str(url)),
         )
 
 

@@ -11,7 +11,7 @@ from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError
 from ..api.refs import BRANCHES
 from .answers import public, target_error, unreachable
-from .side import BROKEN, trust
+from .side import BROKEN, proxy_for, trust
 
 _BODY_SHOWN = 300
 _ANSWER_LIMIT = 64 * 1024
@@ -69,6 +69,7 @@ class Repository:
                 ssl=self._ssl,
                 allow_redirects=False,
                 timeout=_TIMEOUT,
+                proxy=proxy_for(self._url),
             ) as response:
                 if response.status in (200, 204):
                     return await _text(response)

@@ -21,6 +21,7 @@ _INFO_REFS = "/info/refs?service=git-receive-pack"
 _ADVERTISEMENT = "application/x-git-receive-pack-advertisement"
 _RESULT = "application/x-git-receive-pack-result"
 _HEADERS = {"Content-Type": "application/x-git-receive-pack-request", "Accept": _RESULT}
+_ADVERTISED = 1 << 20
 _NEEDED = ("report-status", "side-band-64k", "delete-refs")
 # What is held back must be long enough to be handed out byte by byte through a long silence.
 _HELD = 64
@@ -97,12 +98,19 @@ class Pusher:
                 self._side.request("GET", _INFO_REFS, {}) as response,
             ):
                 await self._side.expect(response, _ADVERTISEMENT)
-                parser = Parser()
+                parser, size = Parser(), 0
+                found: frozenset[str] | None = None
                 async for data in response.content.iter_any():
-                    for frame in parser.feed(data):
-                        if isinstance(frame, bytes) and b"\0" in frame:
-                            return capabilities_in(frame)
-                raise self._garbled(WireError("it lists no capabilities"))
+                    # The rest is read, too, so that the connection can serve the push.
+                    size += len(data)
+                    if size > _ADVERTISED:
+                        break
+                    if found is None:
+                        lines = (frame for frame in parser.feed(data) if isinstance(frame, bytes))
+                        found = next((capabilities_in(line) for line in lines if b"\0" in line), None)
+                if found is None:
+                    raise self._garbled(WireError("it lists no capabilities"))
+                return found
         except PktLineError as error:
             raise self._garbled(error) from error
         except BROKEN as error:
@@ -160,7 +168,8 @@ def _result(commands: Sequence[Command], answer: PushAnswer) -> PushResult:
         return PushResult(error=Trouble(Reason.TARGET_UNAVAILABLE, f"OneDev could not take the pack: {answer.unpack}"))
     untold = [command.name for command in commands if command.name not in answer.refs]
     done = tuple(command for command in commands if command.name in answer.refs and answer.refs[command.name] is None)
-    refused = {name: why for name, why in answer.refs.items() if why is not None}
+    asked = {command.name for command in commands}
+    refused = {name: why for name, why in answer.refs.items() if why is not None and name in asked}
     if untold:
         return PushResult(
             done, refused, Trouble(Reason.TARGET_UNAVAILABLE, f"OneDev did not say what became of {untold[0]}")

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -42,6 +43,14 @@ def trust(ca: str | None) -> ssl.SSLContext | bool:
     return _trust(ca) if ca else True
 
 
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY, ...). A session with `trust_env` would
+    also send what stands in a .netrc, and asks a thread for it at every request."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return None if proxy_bypass(host) else getproxies().get(parts.scheme)
+
+
 class Side:
     """A repository that is asked over `session`. After `move` every further request goes where that led."""
 
@@ -72,6 +81,7 @@ class Side:
             allow_redirects=False,
             ssl=self._ssl,
             timeout=self._timeout,
+            proxy=proxy_for(self.base),
         )
 
     def move(self, response: aiohttp.ClientResponse) -> None:
