@@ -20,7 +20,7 @@ from .answers import public, source_error, target_error, unreachable
 from .engine import Endpoint
 from .lfs_batch import Action, BatchError, safe_url
 from .lfs_pointers import Pointer
-from .side import BROKEN, REDIRECTS, USER_AGENT, basic, trust
+from .side import BROKEN, REDIRECTS, USER_AGENT, basic, proxy_for, trust
 
 # OneDev ends a body that is silent for 30 s.
 _SOURCE_SILENCE = 25.0
