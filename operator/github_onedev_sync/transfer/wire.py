@@ -4,6 +4,7 @@ Formats: gitprotocol-v2(5) for fetch, gitprotocol-pack(5) for the bands and the 
 """
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -17,9 +18,16 @@ ZERO = "0" * 40
 # What receive-pack may be asked for, where it offers it.
 _WANTED = ("report-status-v2", "side-band-64k", "ofs-delta", "delete-refs", "quiet", "object-format=sha1")
 _REPORT_LIMIT = 32 * 1024 * 1024
+# A push has half as many refs at most, and slices are cut at fewer commits.
+_STATUSES = 10_000
+_ENDS = 10_000
 _SAID_LINES = 100
 _SAID_LENGTH = 1000
 _TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+_OID = re.compile(rb"[0-9a-f]{40}")
+# So much of a pack is looked at in one piece, and so much of its contents: a commit is smaller.
+_PIECE = 4096
+_CONTENTS = 256 * 1024 * 1024
 
 
 class WireError(ValueError):
@@ -104,7 +112,10 @@ class FetchAnswer:
         if not self._section:
             self._section = line
         elif self._section == b"shallow-info" and line.startswith(b"shallow "):
-            self.shallow.append(line[8:48].decode(errors="replace"))
+            if not _OID.fullmatch(line, 8):
+                raise WireError(f"{line[:60]!r} is no end of a history")
+            if len(self.shallow) < _ENDS:
+                self.shallow.append(line[8:].decode())
 
     def finish(self) -> None:
         """Raises WireError where the answer was cut."""
@@ -142,19 +153,20 @@ def holds_trees_or_blobs(pack: bytes) -> bool:
 
     A delta is of its base's type, and all bases are in the pack, so entries that are no deltas tell.
     """
-    left, position = object_count(pack), 12
+    left, position, budget = object_count(pack), 12, _CONTENTS
     while left:
         try:
-            kind, position = _type_and_end(pack, position)
+            kind, start = _type_and_start(pack, position)
+            if kind in (_TYPES["tree"], _TYPES["blob"]):
+                return True
+            position, size = _end_and_size(pack, start, budget)
         except (IndexError, zlib.error) as error:
             raise WireError("the pack is damaged") from error
-        if kind in (_TYPES["tree"], _TYPES["blob"]):
-            return True
-        left -= 1
+        left, budget = left - 1, budget - size
     return False
 
 
-def _type_and_end(pack: bytes, position: int) -> tuple[int, int]:
+def _type_and_start(pack: bytes, position: int) -> tuple[int, int]:
     first = byte = pack[position]
     position += 1
     while byte & 0x80:
@@ -164,14 +176,23 @@ def _type_and_end(pack: bytes, position: int) -> tuple[int, int]:
         position += 20
     elif kind not in _TYPES.values():
         raise WireError(f"the pack holds an entry of type {kind}")
-    unpacker = zlib.decompressobj()
-    rest = pack[position:]
+    return kind, position
+
+
+def _end_and_size(pack: bytes, position: int, budget: int) -> tuple[int, int]:
+    """Where the entry whose content begins here ends, and how long its content is."""
+    unpacker, size = zlib.decompressobj(), 0
+    # In pieces, for zlib copies whatever follows an entry.
     while not unpacker.eof:
-        unpacker.decompress(rest, 1 << 16)
-        rest = unpacker.unconsumed_tail
-        if not rest and not unpacker.eof:
+        if not (piece := pack[position : position + _PIECE]):
             raise IndexError(position)
-    return kind, len(pack) - len(unpacker.unused_data)
+        position += len(piece)
+        while piece and not unpacker.eof:
+            size += len(unpacker.decompress(piece, 1 << 16))
+            piece = unpacker.unconsumed_tail
+            if size > budget:
+                raise WireError("its commits are larger than any commit is")
+    return position - len(unpacker.unused_data), size
 
 
 def capabilities_in(line: bytes) -> frozenset[str]:
@@ -238,14 +259,16 @@ class PushAnswer:
     def _status(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "unpack":
-            self.unpack = rest
+            self.unpack = rest[:_SAID_LENGTH]
         elif word == "ok":
             self.refs[rest] = None
         elif word == "ng":
             name, _, why = rest.partition(" ")
-            self.refs[name] = why or "no reason given"
+            self.refs[name] = why[:_SAID_LENGTH] or "no reason given"
         elif word != "option":
             raise WireError(f"{line[:80]!r} is no line of a report")
+        if len(self.refs) > _STATUSES:
+            raise WireError("it reports on more refs than were pushed")
 
     def _say(self, data: bytes) -> None:
         *lines, self._half = (self._half + data).split(b"\n")
