@@ -358,6 +358,20 @@ def _listed(manifest: Body) -> str:
     return str(manifest["metadata"]["annotations"][names.MIRRORS]).split("},{")  # type: ignore[return-value]
 
 
+def test_one_whose_end_no_watch_told_of_does_not_go_along() -> None:
+    """And no project is made for it."""
+
+    @scenario(limit=1)
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        declare(world, *"abcd")
+        await asyncio.sleep(1)
+        del world.cluster.resources[kind.PLURAL, "team/c"]
+        await work_off(world, *"abd")
+        assert "github/o/c" not in world.onedev.projects
+        assert len(world.slots.line) == 0
+
+
 def test_a_run_that_the_cluster_refuses_leaves_the_others_in_line() -> None:
     @scenario(limit=1)
     async def _(world: World) -> None:

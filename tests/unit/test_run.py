@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from github_onedev_sync.api import names
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry, Stalled, SyncError
 from github_onedev_sync.api.report import ExitCode, Outcome, TaskReport
-from github_onedev_sync.decide.run import read_run, result
+from github_onedev_sync.decide.run import members_of, read_run, result
 
 from . import builders as build
 
@@ -72,6 +73,35 @@ def test_facts_of_a_run() -> None:
     assert (run.job, run.run, run.generation, run.uid) == ("click-aaaaaaaa", "aaaaaaaa", "3", "uid-click-aaaaaaaa")
     assert run.started_at == build.NOW
     assert run.log_command == "kubectl logs -n team job/click-aaaaaaaa"
+
+
+def test_each_mirror_has_its_own_generation_of_a_run() -> None:
+    job = build.job_body(mirrors=("a", "b"), generation=4)
+    run = read_run(job, None, "uid-b")
+    assert (run.generation, run.shared) == ("4", True)
+    assert [member.name for member in run.mirrors] == ["a", "b"]
+    assert read_run(job, None, "uid-c").generation == ""
+
+
+def test_a_run_of_version_0_1_0_is_found_by_its_label() -> None:
+    labels = {names.MIRROR_UID: "uid-click", names.SERVER_UID: "uid-default", names.RUN: "aaaaaaaa"}
+    job = build.job_body(labels=labels, annotations={names.GENERATION: "3"})
+    run = read_run(job, None, "uid-click")
+    assert (run.generation, run.shared, [member.uid for member in run.mirrors]) == ("3", False, ["uid-click"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", "[7]", '[{"uid":"a"}]', '{"uid":"a"}'])
+def test_a_list_of_mirrors_that_somebody_spoilt_names_none(text: str) -> None:
+    assert members_of(build.job_body(annotations={names.MIRRORS: text})) == ()
+    assert members_of(build.job_body(annotations={}, labels={})) == ()
+
+
+def test_an_exit_code_without_a_report_blames_none_of_many() -> None:
+    """It tells which failed worst, not which one."""
+    run = read_run(build.job_body(mirrors=("a", "b")), build.pod_body(state=build.terminated(ExitCode.SOURCE_GONE)))
+    outcome = result(run, "team/a", HOUR)
+    assert isinstance(outcome, Retry)
+    assert outcome.reason is Reason.WORKER_FAILED
 
 
 @pytest.mark.parametrize(
