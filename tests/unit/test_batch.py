@@ -34,6 +34,13 @@ def test_how_much_is_expected(status: dict[str, Any], size_kb: int, expected: in
     assert expected_kb(build.mirror(status=status), size_kb) == expected
 
 
+def test_git_clones_all_of_it_each_time() -> None:
+    status = last_run(bytes=2048, outcome="Synced")
+    assert expected_kb(build.mirror(engine="Git", status=status), 5000) == 5000
+    fallen_back = last_run(bytes=2048, outcome="Synced", fallback="the source is shallow")
+    assert expected_kb(build.mirror(status=fallen_back), 5000) == 5000
+
+
 @pytest.mark.parametrize(
     ("parts", "kb", "may"),
     [

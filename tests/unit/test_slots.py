@@ -89,6 +89,20 @@ def test_the_urgent_go_first() -> None:
     assert called(slots) == ["b"]
 
 
+def test_first_syncs_go_small_first_where_their_size_is_known() -> None:
+    slots, _ = house("unknown", limit=1)
+    for name, kb in (("large", 10**6), ("small", 10), ("larger", 10**7), ("tiny", 1)):
+        source = {"id": 1, "fullName": f"o/{name}", "sizeKB": kb}
+        slots.store.put_mirror(build.mirror(name, status={"source": source}))
+    for name in ("larger", "unknown", "large", "small", "tiny"):
+        slots.line.park(f"team/{name}", Priority.FIRST)
+    order: list[str] = []
+    while len(slots.line):
+        order += called(slots)
+        slots.line.leave(f"team/{order[-1]}")
+    assert order == ["small", "tiny", "unknown", "larger", "large"], "the fourth call is the oldest's"
+
+
 def test_who_finds_no_slot_after_all_goes_back_to_the_old_place() -> None:
     slots, _ = house("a", "b", limit=1)
     slots.line.park("team/a", ROUTINE)

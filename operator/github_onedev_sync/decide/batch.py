@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from ..api.mirror import RepositoryMirror
+from ..api.mirror import EngineChoice, RepositoryMirror
 from ..api.report import LIMIT, Outcome
 
 MOST = 20
@@ -59,9 +59,12 @@ def _hashed(*parts: str) -> str:
 
 
 def expected_kb(mirror: RepositoryMirror, size_kb: int) -> int:
-    """How much a run is expected to move: the repository, or once it is there what the last run moved."""
+    """How much a run is expected to move: the repository, or once it is there what the last run moved. Git itself
+    clones it each time."""
     last = mirror.status.last_run
     if mirror.status.last_sync_time is None or last is None or last.bytes is None:
+        return size_kb
+    if mirror.spec.engine is EngineChoice.GIT or last.fallback:
         return size_kb
     return min(size_kb, last.bytes // 1024)
 

@@ -86,7 +86,7 @@ class Line:
         known = self._boarding.pop(key, None) or self._called.pop(key, None) or self._waiting.get(key)
         mirror = self.store.mirrors.get(key)
         group = group_of(mirror) if mirror else ()
-        kb = seen.kb if seen else known.kb if known else None
+        kb = seen.kb if seen else known.kb if known else _remembered(mirror)
         place = Place(priority, _size(priority, kb), known.place.ticket if known else next(self._tickets))
         if seen is not None:
             kept = seen if seen.small and self._prepared_in(group) < AHEAD else None
@@ -195,6 +195,12 @@ class Line:
 
 def _identity(mirror: RepositoryMirror) -> tuple[object, ...]:
     return (mirror.metadata.uid, mirror.metadata.generation, mirror.requested, mirror.approved)
+
+
+def _remembered(mirror: RepositoryMirror | None) -> int | None:
+    """What status knows of a repository whose first sync failed."""
+    source = mirror.status.source if mirror else None
+    return source.size_kb if source else None
 
 
 def _size(priority: Priority, kb: int | None) -> int:
