@@ -28,10 +28,11 @@ class Fault:
     first piece of the request's body, without its gzip coat.
     skip: exchanges that match and still pass; count: exchanges that are spoiled after these, None for all.
     watch: called with that piece. meddle: awaited before anything passes, for whatever a third party does just then.
+    without: names, in lower case, of request headers that do not pass.
     status, headers, body: the answer, without asking the server and without reading the request to its end.
-    rewrite: makes the answer's body of the server's.
+    again: comes after that body, for ever. rewrite: makes the answer's body of the server's.
     cut_request, cut_answer: bytes that pass before both connections are cut; an answer cut at 0 lacks its head, too.
-    stall_request, stall_answer: bytes that pass before nothing does any more.
+    stall_request, stall_answer: bytes that pass before nothing does any more, or nothing for `stall_seconds`.
     change_request, change_answer: the byte at this place arrives with one bit turned.
     pace: bytes a second, both ways. gzip: the answer is compressed, whether that was asked for or not.
     `hits` counts the exchanges, `struck` those where it came to the point.
@@ -44,14 +45,17 @@ class Fault:
     count: int | None = None
     watch: Callable[[bytes], object] | None = None
     meddle: Callable[[], Awaitable[object]] | None = None
+    without: tuple[str, ...] = ()
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    again: bytes = b""
     rewrite: Callable[[bytes], bytes] | None = None
     cut_request: int | None = None
     cut_answer: int | None = None
     stall_request: int | None = None
     stall_answer: int | None = None
+    stall_seconds: float | None = None
     change_request: int | None = None
     change_answer: int | None = None
     pace: int | None = None
@@ -88,11 +92,13 @@ class Way:
         async for whole in pieces:
             piece = self._changed(whole, passed)
             if ends and passed + len(piece) > min(ends):
-                yield piece[: min(ends) - passed]
+                place = min(ends) - passed
+                yield piece[:place]
                 self.fault.struck += 1
-                if self.stall is not None:
-                    await asyncio.Event().wait()
-                raise Cut("cut by a fault")
+                if self.stall is None:
+                    raise Cut("cut by a fault")
+                await _stall(self.fault.stall_seconds)
+                passed, piece, ends = passed + place, piece[place:], []
             passed += len(piece)
             async for part in self._paced(piece):
                 yield part
@@ -165,12 +171,23 @@ class FaultyProxy:
                 await fault.meddle()
             if fault.status:
                 fault.struck += 1
-                return web.Response(status=fault.status, headers=fault.headers, body=fault.body)
+                return await self._instead(request, fault)
             return await self._forward(request, first, fault)
         except (ConnectionError, aiohttp.ClientError, web.RequestPayloadError):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=502)
+
+    async def _instead(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
+        assert fault.status
+        if not fault.again:
+            return web.Response(status=fault.status, headers=fault.headers, body=fault.body)
+        response = web.StreamResponse(status=fault.status, headers=fault.headers)
+        await response.prepare(request)
+        await response.write(fault.body)
+        while True:
+            await response.write(fault.again)
+            await asyncio.sleep(0)
 
     async def _forward(self, request: web.BaseRequest, first: bytes, fault: Fault) -> web.StreamResponse:
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
@@ -180,7 +197,7 @@ class FaultyProxy:
         async with self._session.request(
             request.method,
             self._upstream + request.raw_path,
-            headers=_kept(request.headers),
+            headers=_kept(request.headers, fault.without),
             data=body,
             skip_auto_headers=_OUR_OWN,
             allow_redirects=False,
@@ -212,8 +229,15 @@ class FaultyProxy:
         return response
 
 
-def _kept(headers: Any) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP}
+def _kept(headers: Any, without: tuple[str, ...] = ()) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in (*_HOP_BY_HOP, *without)}
+
+
+async def _stall(seconds: float | None) -> None:
+    if seconds is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(seconds)
 
 
 def _bare(piece: bytes, encoding: str) -> bytes:

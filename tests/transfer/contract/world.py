@@ -17,7 +17,8 @@ from tests.stand_ins.processes import run_git
 from tests.transfer.world import GITHUB_TOKEN, ONEDEV_TOKEN, PROJECT, REPOSITORY, World, world_in
 
 ENGINES = ("Git", "Relay")
-AS_GITHUB = {"uploadpack.allowFilter": "true"}
+# Nobody waits for deltas of noise.
+AS_GITHUB = {"uploadpack.allowFilter": "true", "core.bigFileThreshold": "512k"}
 # Fetches of packs to be mirrored, not those by which an engine finds something out.
 FETCH = {"method": "POST", "path": "git-upload-pack", "asks": b"thin-pack"}
 PUSH = {"method": "POST", "path": "git-receive-pack"}
