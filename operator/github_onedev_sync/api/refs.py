@@ -5,7 +5,7 @@ A set of refs is a mapping from full ref name (`refs/heads/main`) to object id (
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -45,17 +45,25 @@ class RefFilter:
 
     def select(self, refs: Refs) -> dict[str, str]:
         """The refs that the mirror keeps, in the order given."""
+        if not self.exclude and (prefixes := self._include.prefixes_alone):
+            return {name: oid for name, oid in refs.items() if name.startswith(prefixes)}
         return {name: oid for name, oid in refs.items() if self.matches(name)}
 
 
 class _Globs:
     """Most globs are a prefix and a star, and there may be 100,000 names: these need no regular expression."""
 
-    def __init__(self, globs: Iterable[str]) -> None:
+    def __init__(self, globs: Collection[str]) -> None:
         plain = [glob for glob in globs if not _WILD.search(glob.removesuffix("*"))]
         self._prefixes = tuple(glob.removesuffix("*") for glob in plain if glob.endswith("*"))
         self._whole = {glob for glob in plain if not glob.endswith("*")}
-        self._pattern = _compile(glob for glob in globs if glob not in plain)
+        self._odd = [glob for glob in globs if glob not in plain]
+        self._pattern = _compile(self._odd)
+
+    @property
+    def prefixes_alone(self) -> tuple[str, ...]:
+        """The prefixes, where there is nothing else to match."""
+        return () if self._whole or self._odd else self._prefixes
 
     def match(self, name: str) -> bool:
         return name.startswith(self._prefixes) or name in self._whole or bool(self._pattern.fullmatch(name))

@@ -61,9 +61,11 @@ class Answer:
                 self._in_header = False
                 continue
             line = text(frame)
-            if line.startswith(b"ERR "):
+            if line[:1] not in b"E#":  # as nearly all are
+                yield line
+            elif line.startswith(b"ERR "):
                 raise AdvertisementError(f"the server says: {line[4:200].decode(errors='replace')}")
-            if line.startswith(b"# service="):
+            elif line.startswith(b"# service="):
                 self._in_header = True
             else:
                 yield line

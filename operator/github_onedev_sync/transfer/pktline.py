@@ -1,13 +1,11 @@
 """The frames of git's wire protocol (gitprotocol-common(5)), parsed without I/O and with a cap on every length."""
 
-import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 MAX_LENGTH = 65520  # git's LARGE_PACKET_MAX, the four length digits included
 
 _HEADER = 4
-_LENGTH = re.compile(rb"[0-9a-fA-F]{4}")
 
 
 class Marker(IntEnum):
@@ -31,19 +29,19 @@ class Parser:
     def feed(self, data: bytes) -> Iterator[bytes | Marker]:
         """Every frame that is complete now. Raises `PktLineError` at the first one that cannot be."""
         buffer = self._rest + data
-        position = 0
+        position, end = 0, len(buffer)
         try:
-            while len(buffer) - position >= _HEADER:
-                length = _length(buffer[position : position + _HEADER])
-                if length <= Marker.RESPONSE_END:
-                    position += _HEADER
+            while end - position >= _HEADER:
+                begin = position + _HEADER
+                length = _length(buffer[position:begin])
+                if length < _HEADER:
+                    position = begin
                     yield Marker(length)
                     continue
-                if len(buffer) - position < length:
+                if end - position < length:
                     break
-                frame = buffer[position + _HEADER : position + length]
                 position += length
-                yield frame
+                yield buffer[begin:position]
         finally:
             self._rest = buffer[position:]
 
@@ -54,11 +52,13 @@ class Parser:
 
 
 def _length(digits: bytes) -> int:
-    if not _LENGTH.fullmatch(digits):
+    # Python reads more as a number than git does: signs, spaces and underscores.
+    try:
+        length = int(digits, 16) if digits.isalnum() else -1
+    except ValueError:
+        length = -1
+    if length < 0 or length == 3 or length > MAX_LENGTH:
         raise PktLineError(f"{digits!r} is not a pkt-line length")
-    length = int(digits, 16)
-    if length == 3 or length > MAX_LENGTH:
-        raise PktLineError(f"{digits!r} is not a legal pkt-line length")
     return length
 
 

@@ -25,7 +25,7 @@ from .wire import WireError, build_pack, fetch_request, object_count
 
 # A pack that ends within this goes with its length, which proxies like better, and does not wait in OneDev's queue
 # while the source does nothing.
-BUFFER = 1 << 20
+BUFFER = 1 << 18
 HAVES = 500
 # Its twelve bytes are in the first piece or, if a server dribbles, in that many.
 _HEADER = 12
@@ -175,7 +175,7 @@ class RelayEngine:
                 break
             pieces.append(piece)
             size, seconds = size + len(piece), self._timings.silence
-        self._check(b"".join(pieces[:_HEADER]), incoming)
+        self._check(b"".join(piece[:_HEADER] for piece in pieces[:_HEADER]), incoming)
         return pieces, size < BUFFER
 
     def _check(self, data: bytes, incoming: Incoming) -> None:

@@ -23,6 +23,8 @@ _HEADERS = {
 }
 # 538 haves are 13 kB, which GitHub and OneDev both take compressed.
 _COMPRESS_FROM = 1024
+# As long as a frame can be: larger ones would be copied several times over.
+_PIECE = 1 << 16
 _LEAVE_SECONDS = 1.0
 _PROBE_LIMIT = 16 * 1024 * 1024
 
@@ -89,7 +91,7 @@ class Incoming:
 
     async def _feed(self) -> list[bytes]:
         try:
-            data = await self._content.readany()
+            data = await self._content.read(_PIECE)
             if not data:
                 self._answer.finish()
             return self._answer.feed(data)

@@ -62,6 +62,7 @@ class Side:
         self._token = endpoint.token
         self._ssl = trust(endpoint.ca)
         self._timeout = timeout
+        self._proxy = proxy_for(self.base)
 
     @property
     def authenticated(self) -> bool:
@@ -81,7 +82,7 @@ class Side:
             allow_redirects=False,
             ssl=self._ssl,
             timeout=self._timeout,
-            proxy=proxy_for(self.base),
+            proxy=self._proxy,
         )
 
     def move(self, response: aiohttp.ClientResponse) -> None:
@@ -98,6 +99,7 @@ class Side:
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             self._token = None
         self.base = f"{there.scheme}://{there.netloc}{path}"
+        self._proxy = proxy_for(self.base)
 
     async def expect(self, response: aiohttp.ClientResponse, content_type: str) -> None:
         """Raises `SyncError` unless `response` is a 200 of that type, not compressed."""

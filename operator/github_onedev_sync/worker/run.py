@@ -77,7 +77,7 @@ class Run:
         # A server's cookies would carry one mirror's session over to the next one's token.
         jar, at_once = aiohttp.DummyCookieJar(), asyncio.Semaphore(_AT_ONCE)
         async with (
-            aiohttp.ClientSession(auto_decompress=False, cookie_jar=jar) as session,
+            aiohttp.ClientSession(auto_decompress=False, cookie_jar=jar, read_bufsize=1 << 15) as session,
             asyncio.TaskGroup() as group,
         ):
             for work in self._work:
