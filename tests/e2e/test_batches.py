@@ -21,22 +21,20 @@ def narrow(make_world: MakeWorld) -> World:
 
 
 @contextmanager
-def broken(world: World) -> Iterator[None]:
-    """The controller may list the refs of one repository, once; whoever fetches from it is refused."""
-    path = f"^/e2e/{BROKEN}.git/git-upload-pack"
-    with world.github.fault(method="POST", path=path, skip=1, status=500):
+def after_the_look(world: World, name: str, **fault: object) -> Iterator[None]:
+    """The controller lists the refs of a repository, once; the worker that comes after it meets with this."""
+    with world.github.fault(method="POST", path=f"^/e2e/{name}.git/git-upload-pack", skip=1, **fault):
         yield
 
 
 def test_one_that_is_broken_fails_alone(narrow: World) -> None:
     for name in ("before", *NAMES):
         narrow.repository(name)
-    with broken(narrow):
-        with narrow.github.fault(method="POST", path="^/e2e/before.git/git-upload-pack", skip=1, count=1, delay=8):
+    with after_the_look(narrow, BROKEN, status=500):
+        with after_the_look(narrow, "before", count=1, delay=10):
             narrow.mirror("before")
             eventually("its run holds the slot", lambda: narrow.jobs("before"))
-            for name in NAMES:
-                narrow.mirror(name)
+            narrow.apply(*map(narrow.manifest, NAMES))
             for name in NAMES:
                 if name != BROKEN:
                     narrow.wait_ready(name)
@@ -60,12 +58,11 @@ def test_one_that_is_deleted_takes_no_neighbour_with_it(narrow: World) -> None:
     names = ("stays-1", "goes", "stays-2")
     for name in ("holds", *names):
         narrow.repository(name)
-    path = "^/e2e/(holds|stays-1).git/git-upload-pack"
-    with narrow.github.fault(method="POST", path=path, skip=2, count=2, delay=8):
+    slow_push = narrow.onedev.fault(method="POST", path="^/narrow/e2e/stays-2/git-receive-pack", count=1, delay=10)
+    with after_the_look(narrow, "holds", count=1, delay=10), slow_push:
         narrow.mirror("holds")
         eventually("its run holds the slot", lambda: narrow.jobs("holds"))
-        for name in names:
-            narrow.mirror(name, deletionPolicy="Delete")
+        narrow.apply(*(narrow.manifest(name, deletionPolicy="Delete") for name in names))
         job = eventually("they run", lambda: narrow.jobs("goes"))[0]["metadata"]
         assert len(job["ownerReferences"]) == 3
         narrow.kubectl("delete", "rmir", "goes", "--wait=false")

@@ -221,24 +221,28 @@ class World:
         self, name: str, repository: str | None = None, *, source: Mapping[str, Any] | None = None, **spec: Any
     ) -> None:
         """Declares a mirror; `spec` and `source` are merged over the usual ones."""
-        self.apply(
-            {
-                "apiVersion": f"{GROUP}/v1alpha1",
-                "kind": "RepositoryMirror",
-                "metadata": {"name": name},
-                "spec": {
-                    "source": {
-                        "repository": repository or f"e2e/{name}",
-                        "apiURL": self.github.url,
-                        "insecure": True,
-                        "secretRef": {"name": "github"},
-                        **(source or {}),
-                    },
-                    "target": {"serverRef": {"name": "default"}},
-                    **spec,
+        self.apply(self.manifest(name, repository, source=source, **spec))
+
+    def manifest(
+        self, name: str, repository: str | None = None, *, source: Mapping[str, Any] | None = None, **spec: Any
+    ) -> dict[str, Any]:
+        """As `mirror`, for several that are declared at once."""
+        return {
+            "apiVersion": f"{GROUP}/v1alpha1",
+            "kind": "RepositoryMirror",
+            "metadata": {"name": name},
+            "spec": {
+                "source": {
+                    "repository": repository or f"e2e/{name}",
+                    "apiURL": self.github.url,
+                    "insecure": True,
+                    "secretRef": {"name": "github"},
+                    **(source or {}),
                 },
-            }
-        )
+                "target": {"serverRef": {"name": "default"}},
+                **spec,
+            },
+        }
 
     def patch(self, name: str, spec: Mapping[str, Any]) -> None:
         self.kubectl("patch", "rmir", name, "--type=merge", "-p", json.dumps({"spec": spec}))

@@ -54,7 +54,7 @@ def register(registry: kopf.OperatorRegistry, engine: Engine) -> None:
             async with asyncio.timeout(_DELETION_WAIT):
                 await engine.remover.removed(going.metadata.uid).wait()
         except TimeoutError:
-            raise kopf.TemporaryError("OneDev has not finished yet", delay=_DELETION_RETRY) from None
+            raise kopf.TemporaryError("its run, or OneDev, has not finished yet", delay=_DELETION_RETRY) from None
 
 
 def _watch(
