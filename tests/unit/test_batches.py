@@ -358,6 +358,26 @@ def _listed(manifest: Body) -> str:
     return str(manifest["metadata"]["annotations"][names.MIRRORS]).split("},{")  # type: ignore[return-value]
 
 
+def test_one_that_is_changed_while_it_waits_is_looked_at_again_and_goes_along() -> None:
+    @scenario(limit=1)
+    async def _(world: World) -> None:
+        declare_server(world, checked=True)
+        declare(world, *"abcd")
+        await asyncio.sleep(1)
+        body = world.cluster.resources[kind.PLURAL, "team/c"]
+        meta = {**body["metadata"], "generation": 2}
+        world.cluster.put(kind.PLURAL, {**body, "metadata": meta, "spec": {**body["spec"], "onRewrite": "Block"}})
+        await asyncio.sleep(1)
+        finish_job(world, live(world)[0])
+        await asyncio.sleep(1)
+        (job,) = live(world)
+        assert members(world, job) == ["b", "c", "d"]
+        assert '"on_rewrite":"Block"' in str(world.cluster.jobs[job]["spec"])
+        finish_job(world, job)
+        await asyncio.sleep(1)
+        assert world.body("c").status.observed_generation == 2
+
+
 def test_one_whose_end_no_watch_told_of_does_not_go_along() -> None:
     """And no project is made for it."""
 

@@ -105,7 +105,9 @@ class Line:
     def turn(self, key: str) -> Iterator[None]:
         """A mirror is looked at, called or not: unless it is parked again, it has left the line."""
         if key in self._waiting:
-            self._called[key] = self._waiting.pop(key)
+            known = self._called[key] = self._waiting.pop(key)
+            if known.prepared and not self._still_so(known.prepared.mirror):
+                self._called[key] = replace(known, looked=False, prepared=None)
         try:
             yield
         finally:
