@@ -157,7 +157,7 @@ async def test_a_run_tries_again_by_itself(mirrored: World) -> None:
 async def test_a_target_that_takes_the_right_to_push_away(mirrored: World) -> None:
     await mirrored.github.commit(REPOSITORY, "dev")
     words = "You do not have permission to push to this project."
-    mirrored.onedev.faults.add(method="GET", path="service=git-receive-pack", status=403, body=words,
+    mirrored.onedev.faults.add(method=".*", path="git-receive-pack", count=None, status=403, body=words,
                                headers={"Content-Type": "text/plain"})  # fmt: skip
     await assert_fails(mirrored, Reason.TARGET_NOT_PERMITTED)
 

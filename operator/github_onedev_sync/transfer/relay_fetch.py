@@ -131,7 +131,7 @@ class Fetcher:
         """Leaving it early closes the connection. Raises `SyncError`."""
         headers = dict(_HEADERS)
         if len(request) > _COMPRESS_FROM:
-            request, headers["Content-Encoding"] = gzip.compress(request, 6, mtime=0), "gzip"
+            request, headers["Content-Encoding"] = gzip.compress(request, 1, mtime=0), "gzip"
         try:
             async with asyncio.timeout(self._timings.answer) as waiting:
                 async with self._side.request("POST", "/git-upload-pack", headers, request) as response:

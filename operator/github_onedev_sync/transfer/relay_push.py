@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -25,6 +26,10 @@ _ADVERTISED = 1 << 20
 _NEEDED = ("report-status", "side-band-64k", "delete-refs")
 # What is held back must be long enough to be handed out byte by byte through a long silence.
 _HELD = 64
+
+
+# By server: git's abilities are the same for all projects of one, as long as a worker lives.
+_offers: dict[str, frozenset[str]] = {}
 
 
 class Streamed:
@@ -80,16 +85,17 @@ class Pusher:
         self._timings = timings
         timeout = aiohttp.ClientTimeout(total=None, connect=timings.connect, sock_read=timings.report)
         self._side = Target(session, endpoint, timeout)
-        self._offered: frozenset[str] | None = None
+        self._server = urlsplit(endpoint.url).netloc
 
     async def offered(self) -> frozenset[str]:
-        """What OneDev's receive-pack can do. A token that may not push shows here. Raises `SyncError` and Unfit."""
-        if self._offered is None:
-            self._offered = await self._ask()
-            lacking = [name for name in _NEEDED if name not in self._offered]
+        """What the server's receive-pack can do, asked once. Raises `SyncError` and Unfit."""
+        if self._server not in _offers:
+            offered = await self._ask()
+            lacking = [name for name in _NEEDED if name not in offered]
             if lacking:
                 raise Unfit(f"{public(self._side.base)} does not offer {', '.join(lacking)}")
-        return self._offered
+            _offers[self._server] = offered
+        return _offers[self._server]
 
     async def _ask(self) -> frozenset[str]:
         try:
