@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .plan import Wish
 
 _LAST_BRANCH = "it is OneDev's default branch and no other branch is left to take its place"
-_FIXED_HEAD = "it is OneDev's default branch, and its name lets OneDev neither be pushed to it nor move it"
+_FIXED_HEAD = "it is OneDev's default branch, and OneDev takes no push of its name and cannot move it otherwise"
 
 
 def place(diff: Difference, target: Listing) -> Command | None:
@@ -43,10 +43,10 @@ class Draft:
         self._source = source
         self._target = target
         self._known = known
-        self._diffs = {command.name: diff for diff in diffs if (command := place(diff, target))}
-        commands = [command for diff in self._diffs.values() if (command := place(diff, target))]
-        self._writes = {command.name: command for command in commands if command.new}
-        self._deletions = {command.name: command for command in commands if command.old and not command.new}
+        placed = [(diff, command) for diff in diffs if (command := place(diff, target))]
+        self._diffs = {command.name: diff for diff, command in placed}
+        self._writes = {command.name: command for _, command in placed if command.new}
+        self._deletions = {command.name: command for _, command in placed if not command.new}
         self._staged = {name: oid for name, oid in target.refs.items() if name.startswith(STAGED)}
         self._staged |= known.staged
         self._room: dict[str, list[str]] = {}
