@@ -140,12 +140,13 @@ class Ours:
         _check(told.tasks)
         return taken
 
-    async def sync_warm(self, pair: Pair) -> Cost:
+    async def sync_warm(self, *pairs: Pair) -> Cost:
         """One assignment in this process, the interpreter's start not counted; no memory and no disk is told."""
+        tasks = tuple(map(self.task, pairs))
         scratch = self._servers.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         clock = Clock()
-        run = Run(Assignment("bench", _SECONDS, (self.task(pair),)), scratch, JsonLog(io.StringIO(), clock, ""), clock)
+        run = Run(Assignment("bench", _SECONDS, tasks), scratch, JsonLog(io.StringIO(), clock, ""), clock)
         wall, cpu = time.perf_counter(), _processor_seconds()
         await run.execute()
         taken = Cost(time.perf_counter() - wall, _processor_seconds() - cpu, 0, 0)
