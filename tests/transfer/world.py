@@ -44,6 +44,7 @@ class World:
     project_id: int
     engine: str = "Auto"
     runs: int = field(default=0)
+    pauses: tuple[float, ...] = AT_ONCE
 
     @property
     def source_repository(self) -> Path:
@@ -83,7 +84,7 @@ class World:
 
     async def sync_all(self, *tasks: Task, timeout_seconds: float = 60) -> tuple[TaskReport, ...]:
         self.log = io.StringIO()
-        assignment = Assignment("r1", timeout_seconds, tasks, AT_ONCE)
+        assignment = Assignment("r1", timeout_seconds, tasks, self.pauses)
         run = Run(assignment, self.scratch(), JsonLog(self.log, Clock(), "r1"), Clock())
         await run.execute()
         return run.report().tasks

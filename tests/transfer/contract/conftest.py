@@ -1,6 +1,9 @@
 """The contract's worlds, over each engine."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,12 +30,27 @@ async def empty(tmp_path: Path, engine: str, target_name: str) -> AsyncIterator[
         yield made
 
 
+@pytest.fixture(scope="session")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a first sync leaves, to be copied: it is the beginning of nearly every test."""
+    folder = tmp_path_factory.mktemp("synced")
+
+    async def sync() -> None:
+        async with contract_in(folder, "Relay", "OneDev") as made:
+            fill(made)
+            await made.succeeds()
+
+    with ThreadPoolExecutor() as apart:  # from the tests' own event loops
+        apart.submit(asyncio.run, sync()).result()
+    return folder
+
+
 @pytest.fixture
-async def contract(empty: Contract) -> Contract:
+async def contract(synced: Path, tmp_path: Path, engine: str, target_name: str) -> AsyncIterator[Contract]:
     """Two branches and two tags, synced once."""
-    fill(empty)
-    await empty.succeeds()
-    return empty
+    shutil.copytree(synced, tmp_path, dirs_exist_ok=True)
+    async with contract_in(tmp_path, engine, target_name) as made:
+        yield made
 
 
 def fill(world: Contract) -> None:

@@ -117,7 +117,7 @@ async def test_where_git_would_get_the_same_answer_it_is_not_asked(
 ) -> None:
     await contract.change()
     spoiler = getattr(contract, side).add(**where, **fault)
-    report = await contract.spoiled(spoiler, reason)
+    report = await contract.fails(reason)
     assert (report.engine, report.fallback, spoiler.hits) == ("Relay", "", 1)
     await contract.heals()
 

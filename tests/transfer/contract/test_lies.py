@@ -19,7 +19,6 @@ from github_onedev_sync.transfer.pktline import Marker, encode
 from github_onedev_sync.transfer.relay_fetch import Timings
 from github_onedev_sync.transfer.wire import build_pack
 from tests.faulty import FaultyProxy
-from tests.transfer import world as shared
 from tests.transfer.contract.test_faults import turned
 from tests.transfer.contract.world import FETCH, PUSH, Contract
 from tests.transfer.world import REPOSITORY, Worker
@@ -41,7 +40,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second is long."""
     timings = Timings(connect=5, answer=2, counting=2, silence=1.5, dribble=0.1, stuck=1, report=1)
     monkeypatch.setattr(relay, "Timings", lambda: timings)
-    monkeypatch.setattr(shared, "AT_ONCE", ())
 
 
 def band(number: int, data: bytes) -> bytes:
@@ -197,7 +195,7 @@ async def test_a_source_that_only_keeps_alive(contract: Contract) -> None:
 @pytest.mark.parametrize("where", [{"stall_request": 0}, {"meddle": asyncio.Event().wait}], ids=["a bit", "nothing"])
 async def test_a_target_that_takes_no_byte(contract: Contract, where: dict[str, Any]) -> None:
     """More than any buffer on the way holds."""
-    await contract.change(bytes_=24 * MEBIBYTE)
+    await contract.change(bytes_=16 * MEBIBYTE)
     await contract.spoiled(contract.target.add(**PUSH, **where), TARGET)
     await contract.heals()
 

@@ -12,9 +12,11 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.refs import STAGED
 from github_onedev_sync.api.report import Outcome, TaskReport
 from tests.faulty import Fault, FaultyProxy
+from tests.stand_ins.github import GitHubStandIn
 from tests.stand_ins.http_backend import HttpBackend
+from tests.stand_ins.onedev import OneDevStandIn
 from tests.stand_ins.processes import run_git
-from tests.transfer.world import GITHUB_TOKEN, ONEDEV_TOKEN, PROJECT, REPOSITORY, World, world_in
+from tests.transfer.world import AT_ONCE, GITHUB_TOKEN, ONEDEV_TOKEN, PROJECT, REPOSITORY, World, world_in
 
 ENGINES = ("Git", "Relay")
 # Nobody waits for deltas of noise.
@@ -90,8 +92,10 @@ class Contract(World):
         return report
 
     async def spoiled(self, fault: Fault, *reasons: Reason) -> TaskReport:
-        """`fails`, by this fault."""
+        """`fails`, by this fault and at once: further attempts are another matter."""
+        self.pauses = ()
         report = await self.fails(*reasons)
+        self.pauses = AT_ONCE
         assert fault.struck, "the fault never came to bear"
         self.source.clear()
         self.target.clear()
@@ -105,9 +109,21 @@ class Contract(World):
 
 
 @asynccontextmanager
+async def reopened(folder: Path) -> AsyncIterator[World]:
+    """The world that was there before."""
+    async with (
+        GitHubStandIn(folder / "github", tokens={GITHUB_TOKEN: "octocat"}) as github,
+        OneDevStandIn(folder / "onedev", tokens=[ONEDEV_TOKEN]) as onedev,
+    ):
+        yield World(github, onedev, folder, onedev.project(PROJECT).id)
+
+
+@asynccontextmanager
 async def contract_in(folder: Path, engine: str, target_name: str) -> AsyncIterator[Contract]:
+    """An empty repository and an empty project, or what `folder` has of them already."""
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(world_in(folder))
+        known = (folder / "onedev").exists()
+        world = await stack.enter_async_context(reopened(folder) if known else world_in(folder))
         upstream = world.onedev.url
         if target_name == "http-backend":
             upstream = (await stack.enter_async_context(HttpBackend(folder / "onedev"))).url
