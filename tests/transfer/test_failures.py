@@ -2,8 +2,7 @@
 
 import errno
 import io
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ from github_onedev_sync.api.errors import Retry
 from github_onedev_sync.api.refs import Listing
 from github_onedev_sync.api.report import Outcome, TaskReport
 from github_onedev_sync.transfer import git_engine
-from github_onedev_sync.transfer.engine import Endpoint, Engine
+from github_onedev_sync.transfer.engine import Endpoint
 from github_onedev_sync.transfer.git_engine import GitEngine, environment
 from github_onedev_sync.transfer.steps import Command, Knowledge, Push, PushResult
 from github_onedev_sync.worker.clock import Clock
-from github_onedev_sync.worker.engines import EngineFactory, make_engine
+from github_onedev_sync.worker.engines import EngineFactory
 from github_onedev_sync.worker.log import JsonLog
 from github_onedev_sync.worker.run import Run
-from tests.stand_ins.processes import run_git
 from tests.transfer.world import GITHUB_TOKEN, ONEDEV_TOKEN, PROJECT, REPOSITORY, World
 
 FETCH = {"method": "POST", "path": "git-upload-pack", "skip": 1}  # the first one is ls-refs
@@ -54,11 +52,6 @@ async def test_a_wrong_token_for_the_source(mirrored: World) -> None:
     assert "spec.source.secretRef" in report.message
 
 
-async def test_a_wrong_token_for_the_target(mirrored: World) -> None:
-    mirrored.token("target", "wrong")
-    await assert_fails(mirrored, Reason.TARGET_AUTHENTICATION_FAILED)
-
-
 @pytest.mark.parametrize("side", ["source", "target"])
 @pytest.mark.parametrize(
     ("content", "why"),
@@ -80,70 +73,11 @@ async def test_a_ca_that_is_no_certificate(mirrored: World) -> None:
     assert "ca.crt" in (await assert_fails(mirrored, Reason.SECRET_INVALID)).message
 
 
-@pytest.mark.parametrize(("mode", "words"), [("not-ready", "503"), ("starting", "404 with a web page")])
-async def test_a_onedev_that_is_not_up(mirrored: World, mode: str, words: str) -> None:
-    await mirrored.onedev.set_mode(mode)
-    assert words in (await assert_fails(mirrored, Reason.TARGET_UNAVAILABLE)).message
-    await mirrored.onedev.set_mode("ready")
-    await assert_heals(mirrored)
-
-
-async def test_a_project_deleted_by_hand(mirrored: World) -> None:
-    task = mirrored.task()
-    await assert_fails(mirrored, Reason.TARGET_CHANGED, target=replace(task.target, url=f"{mirrored.onedev.url}/gone"))
-
-
 async def test_a_repository_that_is_gone(mirrored: World) -> None:
     await mirrored.github.delete_repository(REPOSITORY)
     before = await mirrored.target_refs()
     await assert_fails(mirrored, Reason.PRIVATE_OR_GONE)
     assert await mirrored.target_refs() == before
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 503},
-        {"status": 500, "body": "oops"},
-        {"cut_after": 300},
-        {"cut_after": 10},
-        {"drop": "before"},
-    ],
-    ids=str,
-)
-async def test_a_source_that_breaks_off(mirrored: World, fault: dict[str, Any]) -> None:
-    await mirrored.github.commit(REPOSITORY, "dev", {"big": "x" * 5000})
-    before = await mirrored.target_refs()
-    mirrored.github.faults.add(**FETCH, count=None, **fault)  # git repeats a request that got no answer at all
-    await assert_fails(mirrored, Reason.SOURCE_UNAVAILABLE)
-    assert await mirrored.target_refs() == before
-    await assert_heals(mirrored)
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 503, "body": "Server not ready"},
-        {"status": 404, "body": "<html>", "headers": {"Content-Type": "text/html"}},
-        {"cut_request_after": 100},
-        {"drop": "before"},
-    ],
-    ids=str,
-)
-async def test_a_target_that_breaks_off(mirrored: World, fault: dict[str, Any]) -> None:
-    await mirrored.github.commit(REPOSITORY, "dev", {"big": "x" * 5000})
-    mirrored.onedev.faults.add(**PUSH, count=None, **fault)
-    await assert_fails(mirrored, Reason.TARGET_UNAVAILABLE)
-    await mirrored.assert_whole()
-    await assert_heals(mirrored)
-
-
-@pytest.mark.parametrize("fault", [{"cut_after": 5}, {"drop": "after"}], ids=str)
-async def test_what_onedev_did_without_saying_so_is_found_done(mirrored: World, fault: dict[str, Any]) -> None:
-    await mirrored.github.commit(REPOSITORY, "dev", {"big": "x" * 5000})
-    mirrored.onedev.faults.add(**PUSH, count=None, **fault)
-    assert (await mirrored.sync(on_rewrite="Follow")).outcome is Outcome.SYNCED
-    await mirrored.assert_equal()
 
 
 async def test_a_run_tries_again_by_itself(mirrored: World) -> None:
@@ -152,14 +86,6 @@ async def test_a_run_tries_again_by_itself(mirrored: World) -> None:
     mirrored.onedev.faults.add(**PUSH, status=503)
     assert (await mirrored.sync()).outcome is Outcome.SYNCED
     await mirrored.assert_equal()
-
-
-async def test_a_target_that_takes_the_right_to_push_away(mirrored: World) -> None:
-    await mirrored.github.commit(REPOSITORY, "dev")
-    words = "You do not have permission to push to this project."
-    mirrored.onedev.faults.add(method=".*", path="git-receive-pack", count=None, status=403, body=words,
-                               headers={"Content-Type": "text/plain"})  # fmt: skip
-    await assert_fails(mirrored, Reason.TARGET_NOT_PERMITTED)
 
 
 async def test_a_default_branch_that_onedev_does_not_take(mirrored: World) -> None:
@@ -172,43 +98,7 @@ async def test_a_default_branch_that_onedev_does_not_take(mirrored: World) -> No
     await assert_heals(mirrored)
 
 
-async def test_a_first_sync_that_is_cut_is_finished_by_the_next_one(world: World) -> None:
-    await world.github.commit(REPOSITORY, "main")
-    await world.github.create_branch(REPOSITORY, "dev")
-    world.onedev.faults.add(**PUSH, skip=2, count=None, drop="before")
-    report = await assert_fails(world, Reason.TARGET_UNAVAILABLE)
-    assert report.created == 1, "the default branch was there before the cut"
-    await assert_heals(world)
-
-
 # ---- what an engine may meet
-
-
-class Meddled:
-    """An engine with somebody who changes something between the listing and each push."""
-
-    def __init__(self, engine: Engine, meddle: Callable[[], Awaitable[None]]) -> None:
-        self._engine = engine
-        self._meddle = meddle
-        self.name = engine.name
-
-    @property
-    def received(self) -> int:
-        return self._engine.received
-
-    async def prepare(self, wanted: Sequence[Command], source: Listing, target: Listing) -> Knowledge:
-        return await self._engine.prepare(wanted, source, target)
-
-    async def push(self, push: Push) -> PushResult:
-        await self._meddle()
-        return await self._engine.push(push)
-
-    async def close(self) -> None:
-        await self._engine.close()
-
-
-async def sync_meddled(world: World, meddle: Callable[[], Awaitable[None]], **changes: Any) -> TaskReport:
-    return await sync_with(world, lambda name, kit: Meddled(make_engine(name, kit), meddle), **changes)
 
 
 async def sync_with(world: World, engine: EngineFactory, **changes: Any) -> TaskReport:
@@ -216,36 +106,6 @@ async def sync_with(world: World, engine: EngineFactory, **changes: Any) -> Task
     run = Run(assignment, world.scratch(), JsonLog(io.StringIO(), Clock(), "r1"), Clock(), engine)
     await run.execute()
     return run.report().tasks[0]
-
-
-@pytest.mark.parametrize("change", ["update", "force", "delete"])
-async def test_a_target_that_moved_meanwhile_is_not_overwritten(mirrored: World, change: str) -> None:
-    repository = mirrored.target_repository
-    base = (await mirrored.target_refs())["refs/heads/dev"]
-    tree = run_git(repository, "rev-parse", f"{base}^{{tree}}")
-    identity = ("-c", "user.name=a", "-c", "user.email=b")
-    theirs = run_git(repository, *identity, "commit-tree", tree, "-p", base, "-m", "theirs")
-    if change == "update":
-        await mirrored.github.commit(REPOSITORY, "dev")
-    elif change == "force":
-        await mirrored.github.force_push(REPOSITORY, "dev")
-    else:
-        await mirrored.github.delete_branch(REPOSITORY, "dev")
-
-    async def meddle() -> None:
-        run_git(repository, "update-ref", "refs/heads/dev", theirs)
-
-    report = await sync_meddled(mirrored, meddle, on_rewrite="Follow")
-    assert (report.outcome, report.reason) == (Outcome.FAILED, Reason.TARGET_CHANGED)
-    assert (await mirrored.target_refs())["refs/heads/dev"] == theirs
-
-
-async def test_a_hook_that_refuses_is_quoted(mirrored: World) -> None:
-    mirrored.onedev.project(PROJECT).setting["branchProtections"] = [{"branches": "dev", "preventForcedPush": True}]
-    await mirrored.github.force_push(REPOSITORY, "dev")
-    report = await assert_fails(mirrored, Reason.TARGET_REFUSED)
-    assert "refs/heads/dev" in report.message
-    assert "protection" in report.message, report.message
 
 
 class Broken:
@@ -315,14 +175,3 @@ def test_the_scratch_repository_is_told_nothing_secret_on_disk(tmp_path: Path) -
     assert settings["http.https://onedev.example/o/r.extraHeader"].startswith("Authorization: Basic ")
     assert made["GIT_ALLOW_PROTOCOL"] == "https"
     assert "secret" not in repr(source)
-
-
-async def test_a_shallow_source_is_named(world: World) -> None:
-    await world.github.commit(REPOSITORY, "main")
-    await world.github.commit(REPOSITORY, "main")
-    tip = world.source_git("rev-parse", "main")
-    (world.source_repository / "shallow").write_text(f"{tip}\n")
-    report = await world.sync()
-    assert report.outcome is Outcome.FAILED, report
-    assert report.reason is Reason.NOT_SUPPORTED, report
-    assert "shallow" in report.message

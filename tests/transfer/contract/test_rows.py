@@ -11,7 +11,7 @@ from tests.stand_ins.processes import run_git
 from tests.stand_ins.repositories import Import
 from tests.transfer.contract.conftest import fill
 from tests.transfer.contract.world import FETCH, PUSH, Contract
-from tests.transfer.world import REPOSITORY
+from tests.transfer.world import AT_ONCE, REPOSITORY
 
 THEIRS = ("-c", "user.name=a", "-c", "user.email=b", "commit-tree")
 
@@ -195,10 +195,11 @@ async def test_a_ref_that_moves_at_the_target_meanwhile(contract: Contract, chan
         contract.target_git("update-ref", "refs/heads/dev", theirs)
 
     contract.target.add(**PUSH, count=1, meddle=meddle)
+    contract.pauses = ()
     report = await contract.sync()
-    if report.outcome is Outcome.FAILED:
-        assert report.reason is Reason.TARGET_CHANGED
-        assert (await contract.target_refs())["refs/heads/dev"] == theirs
+    assert (report.outcome, report.reason) == (Outcome.FAILED, Reason.TARGET_CHANGED), report
+    assert (await contract.target_refs())["refs/heads/dev"] == theirs
+    contract.pauses = AT_ONCE
     await contract.heals()
     assert theirs in (await contract.archives()).values()
 
