@@ -35,20 +35,20 @@ def test_lfs_that_is_asked_for_later_is_copied_though_no_ref_differs(world: Worl
 
 
 def test_archived_tips_go_when_the_spec_says_so(world: World) -> None:
-    world.repository("kept", commits=2)
-    world.mirror("kept")
-    world.wait_ready("kept")
+    world.repository("pruned", commits=2)
+    world.mirror("pruned")
+    world.wait_ready("pruned")
     for text in ("rewritten", "and once more"):
-        world.github.act("force_push", repository="e2e/kept", branch="main", files={"file": text})
-        world.ask("kept")
-        world.wait_synced("kept")
-        world.wait_ready("kept")
-    assert len(archived(world, "kept")) == 2
-    newest = max(archived(world, "kept"))
-    world.patch("kept", {"archive": {"keepLast": 1}})
-    eventually("the older one is let go", lambda: archived(world, "kept") == [newest])
-    eventually("status counts them", lambda: world.get("rmir", "kept")["status"]["refs"]["archived"] == 1)
-    assert world.get("rmir", "kept")["status"]["lastRun"]["pruned"] == 1
+        world.github.act("force_push", repository="e2e/pruned", branch="main", files={"file": text})
+        world.ask("pruned")
+        world.wait_synced("pruned")
+        world.wait_ready("pruned")
+    assert len(archived(world, "pruned")) == 2
+    newest = max(archived(world, "pruned"))
+    world.patch("pruned", {"archive": {"keepLast": 1}})
+    eventually("the older one is let go", lambda: archived(world, "pruned") == [newest])
+    eventually("status counts them", lambda: world.get("rmir", "pruned")["status"]["refs"]["archived"] == 1)
+    assert world.get("rmir", "pruned")["status"]["lastRun"]["pruned"] == 1
 
 
 def test_states_of_the_source_are_told_and_pass(world: World) -> None:
