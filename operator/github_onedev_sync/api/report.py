@@ -142,6 +142,7 @@ def _unpack(text: str) -> str:
 
 
 _DEFAULTS = {f.name: f.default for f in fields(TaskReport)}
+_COUNTED_WHERE_ASKED = {"lfs_objects", "lfs_bytes", "lfs_missing"}
 
 
 def _shorten(task: TaskReport, message: int, names: int) -> dict[str, Any]:
@@ -163,6 +164,8 @@ def _task_report(data: dict[str, Any]) -> TaskReport:
     for name, default in _DEFAULTS.items():
         if name in known and isinstance(default, (int, float, str)):
             known[name] = _checked(known[name], default)
+    for name in _COUNTED_WHERE_ASKED & known.keys():
+        known[name] = _checked(known[name], 0)
     return TaskReport(**known)
 
 

@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
-from ..api import assignment, names
+from ..api import assignment, names, retention
 from ..api.assignment import Assignment, Remote, Task
 from ..api.errors import ClusterRefused, ClusterUnavailable, SyncError
 from ..api.identity import describe, mark_in_description
@@ -171,7 +170,7 @@ class Launcher:
             project_id=project.id,
             mark_ref=sight.mark.ref,
             mark=sight.mark.line,
-            archive_time=_stamp(self.clock.now()),
+            archive_time=retention.stamp(self.clock.now()),
             default_branch=default.removeprefix(BRANCHES) if default else None,
             include=spec.refs.include,
             exclude=spec.refs.exclude,
@@ -187,7 +186,3 @@ class Launcher:
     async def discard(self, run: Run) -> None:
         await self.cluster.delete_job(run.namespace, run.job)
         self.store.forget_job(f"{run.namespace}/{run.job}")
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y%m%dT%H%M%SZ")

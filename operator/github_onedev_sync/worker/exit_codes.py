@@ -7,6 +7,7 @@ from ..api.report import ExitCode, Outcome, TaskReport
 
 _CODES = {
     Reason.SOURCE_AUTHENTICATION_FAILED: ExitCode.SOURCE_AUTHENTICATION,
+    Reason.GONE: ExitCode.SOURCE_GONE,
     Reason.PRIVATE_OR_GONE: ExitCode.SOURCE_GONE,
     Reason.TAKEN_DOWN: ExitCode.SOURCE_BLOCKED,
     Reason.BLOCKED: ExitCode.SOURCE_BLOCKED,
