@@ -108,7 +108,7 @@ class World:
             env={
                 **os.environ,
                 "PYTHONPATH": "operator",
-                ENVIRONMENT_VARIABLE: Assignment("r1", timeout_seconds, tasks or (self.task(),), AT_ONCE).to_json(),
+                ENVIRONMENT_VARIABLE: Assignment("r1", timeout_seconds, tasks or (self.task(),), self.pauses).to_json(),
                 TERMINATION_LOG_VARIABLE: str(log),
                 WORK_DIRECTORY_VARIABLE: str(self.scratch()),
             },

@@ -265,7 +265,6 @@ async def test_a_hundred_thousand_refs_that_lead_nowhere(contract: Contract) -> 
     """A kilobyte each, in lists and plan."""
     ((report,), peak) = await flooded(contract, [("source", HUNDRED_THOUSAND)], 60)
     assert report.reason is SOURCE, report
-    assert report.seconds < 30
     assert peak < 200 * MEBIBYTE
 
 
@@ -274,6 +273,7 @@ async def flooded(
 ) -> tuple[tuple[TaskReport, ...], int]:
     """What a worker reports of mirrors that are flooded so, and the most memory that it took."""
     await contract.change()
+    contract.pauses = ()
     before = await contract.target_refs()
     async with AsyncExitStack() as stack:
         tasks = []
