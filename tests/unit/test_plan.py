@@ -321,6 +321,16 @@ def test_archived_tips_go_when_their_time_is_over() -> None:
     assert plan_of(listing(heads_main=1), there).steps == ()
 
 
+def test_a_tip_that_an_earlier_attempt_has_kept_is_not_kept_twice() -> None:
+    kept = {f"refs/archive/{TIME}/heads/main": oid(1), f"refs/archive/{TIME}/heads/dev": oid(9)}
+    there = target(heads_main=1, heads_dev=2)
+    there = Listing({**there.refs, **kept}, there.head)
+    plan = plan_of(
+        listing(heads_main=3, heads_dev=4), there, Knowledge(forced=frozenset(("refs/heads/main", "refs/heads/dev")))
+    )
+    assert shape(plan)[0] == ("archive", [f"+refs/archive/{TIME}-2/heads/dev"])
+
+
 def test_what_a_person_restored_stays() -> None:
     plan = plan_of(listing(heads_main=1), target(heads_main=1, heads_restored__x=5))
     assert plan.steps == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -134,17 +134,26 @@ class Draft:
     def _archive(self) -> Iterable[Push]:
         if self._wish.on_rewrite != "Archive":
             return ()
-        time = self._free_archive_time()
+        kept: dict[str, dict[str, str]] = {}
+        for name, oid in self._target.refs.items():
+            if name.startswith(ARCHIVE + self._wish.archive_time):
+                kept.setdefault(name.removeprefix(ARCHIVE).partition("/")[0], {})[name] = oid
         lost = [
-            Command(archive_name(self._diffs[command.name].name, time), None, command.old)
+            (self._diffs[command.name].name, command.old)
             for command in (*self._writes.values(), *self._deletions.values())
             if command.old and is_destructive(self._diffs[command.name], self._known)
         ]
-        return pushes(Kind.ARCHIVE, lost)
+        # What an earlier attempt of this run has kept, though it may not have heard so, is not kept twice.
+        lost = [
+            (name, tip)
+            for name, tip in lost
+            if not any(refs.get(archive_name(name, time)) == tip for time, refs in kept.items())
+        ]
+        time = self._free_archive_time(kept)
+        return pushes(Kind.ARCHIVE, [Command(archive_name(name, time), None, tip) for name, tip in lost])
 
-    def _free_archive_time(self) -> str:
+    def _free_archive_time(self, taken: Collection[str]) -> str:
         """The run's time, or one with a number where an earlier attempt of the same run has left something."""
-        taken = {name.removeprefix(ARCHIVE).partition("/")[0] for name in self._target.refs if name.startswith(ARCHIVE)}
         time = self._wish.archive_time
         number = 1
         while time in taken:
