@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ def _kept(name: str, make: Callable[[Path], None]) -> Path:
     path = folder / f"{name}-{VERSION}.git"
     with locked(folder / "lock"):
         if not path.exists():
+            print(f"making the history {name}, once (kept in {folder}) …", file=sys.stderr, flush=True)
             unfinished = path.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             make(unfinished)
