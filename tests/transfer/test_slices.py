@@ -12,7 +12,7 @@ from tests.stand_ins.processes import run_git
 from tests.transfer.world import PROJECT, World
 
 YEARS = range(2018, 2026)
-BALLAST = 200_000
+BALLAST = 60_000
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine() -> str:
 
 @pytest.fixture
 def eight_years(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One commit a year, each with some 200 kB that no delta makes smaller."""
+    """One commit a year, each with some 60 kB that no delta makes smaller."""
     fill(world.source_repository)
     monkeypatch.setattr(slices, "SLICE_KB", 400)
     return world

@@ -5,9 +5,10 @@ tip is there under a name of its own; the source says which tags lead to no comm
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 
 import aiohttp
 
@@ -162,9 +163,9 @@ class RelayEngine:
             return PushResult(error=error)
         return await self._pusher.push(push.commands, b"".join(arrived))
 
-    async def _begin(self, incoming: Incoming) -> tuple[list[bytes], bool]:
+    async def _begin(self, incoming: Incoming) -> tuple[deque[bytes], bool]:
         """What comes first, and whether that is all. OneDev is not asked for a slot before it is there."""
-        pieces: list[bytes] = []
+        pieces: deque[bytes] = deque()
         size, seconds = 0, self._timings.counting
         while size < BUFFER:
             try:
@@ -175,7 +176,7 @@ class RelayEngine:
                 break
             pieces.append(piece)
             size, seconds = size + len(piece), self._timings.silence
-        self._check(b"".join(piece[:_HEADER] for piece in pieces[:_HEADER]), incoming)
+        self._check(b"".join(piece[:_HEADER] for piece in islice(pieces, _HEADER)), incoming)
         return pieces, size < BUFFER
 
     def _check(self, data: bytes, incoming: Incoming) -> None:

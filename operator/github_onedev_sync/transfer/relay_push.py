@@ -39,9 +39,9 @@ class Streamed:
     only where the pack did; on any fault it raises, the connection is cut, and OneDev discards everything.
     """
 
-    def __init__(self, head: bytes, arrived: Sequence[bytes], incoming: Incoming, timings: Timings) -> None:
+    def __init__(self, head: bytes, arrived: deque[bytes], incoming: Incoming, timings: Timings) -> None:
         self._head = head
-        self._arrived = deque(arrived)
+        self._arrived = arrived
         self._incoming = incoming
         self._timings = timings
         self.fault: SyncError | None = None
@@ -122,8 +122,11 @@ class Pusher:
         except BROKEN as error:
             raise self._side.broken(error) from error
 
-    async def push(self, commands: Sequence[Command], pack: bytes | tuple[Sequence[bytes], Incoming]) -> PushResult:
-        """`pack` is whole, or what has arrived of it (some) and the rest. Failures are told, not raised; Unfit is."""
+    async def push(self, commands: Sequence[Command], pack: bytes | tuple[deque[bytes], Incoming]) -> PushResult:
+        """`pack` is whole, or what has arrived of it (some), which is used up, and the rest.
+
+        Failures are told, not raised; Unfit is.
+        """
         streamed: Streamed | None = None
         try:
             head = push_request(commands, await self.offered())

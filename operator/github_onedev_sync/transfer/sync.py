@@ -21,6 +21,8 @@ from .verdict import Verdict
 if TYPE_CHECKING:
     from .lfs import LfsCounts
 
+# Seconds after which what was seen is looked at again. No push overwrites a ref that is not where it was seen.
+_FRESH = 10.0
 _MAY_PASS = (Reason.SOURCE_UNAVAILABLE, Reason.TARGET_UNAVAILABLE)
 
 
@@ -96,9 +98,10 @@ class _Attempt:
         survey = await self._look()
         plan = make_plan(survey, Knowledge())
         if plan.steps or self._ways.lfs or survey.fetches:
-            waited = self._ways.slot.locked()
+            loop = asyncio.get_running_loop()
+            seen = loop.time()
             async with self._ways.slot:
-                if waited:
+                if loop.time() - seen > _FRESH:
                     survey = await self._look()
                 plan = await self._move(survey)
         self._tally.refused = {**plan.rejected, **self._tally.refused}
