@@ -183,8 +183,17 @@ async def state_of(world: World) -> tuple[dict[str, str], str]:
     return await world.onedev.refs("repo"), run_git(world.target_repository, "count-objects", "-v")
 
 
+FOUND_BY_ONEDEV = (
+    "more objects announced than sent",
+    "four billion objects announced",
+    "fewer announced than sent",
+    "a byte changed",
+)
+
+
 async def run_against(world: World, url: str, timeout_seconds: float = 30) -> tuple[TaskReport, str]:
-    """A real worker with `url` as its source, what it reported, and all it printed."""
+    """A real worker with `url` as its source, what it reported after one attempt, and all it printed."""
+    world.pauses = ()
     task = world.task()
     task = replace(task, source=replace(task.source, url=f"{url}/{REPOSITORY}.git"))
     _, report, said = await (await world.start_worker(task, timeout_seconds=timeout_seconds)).end()
@@ -201,6 +210,7 @@ async def test_a_pack_that_lies_leaves_the_target_as_it_was(mirrored: World) -> 
     async def pack(request: Request, writer: asyncio.StreamWriter) -> None:
         await packs[request.target.removesuffix("/git-upload-pack")](request, writer)
 
+    mirrored.pauses = ()
     async with hostile(git(MAIN, pack)) as server:
         task = mirrored.task()
         tasks = [
@@ -209,10 +219,13 @@ async def test_a_pack_that_lies_leaves_the_target_as_it_was(mirrored: World) -> 
         ]
         _, report, said = await (await mirrored.start_worker(*tasks)).end()
     assert report is not None
-    failed = (Outcome.FAILED, Reason.SOURCE_UNAVAILABLE)
-    assert {what: (task.outcome, task.reason) for what, task in zip(PACKS, report.tasks, strict=True)} == dict.fromkeys(
-        PACKS, failed
-    ), said
+    expected = dict.fromkeys(PACKS, Reason.SOURCE_UNAVAILABLE)
+    if mirrored.engine == "Relay":
+        # Nobody but OneDev looks into the pack.
+        expected |= dict.fromkeys(FOUND_BY_ONEDEV, Reason.TARGET_UNAVAILABLE)
+        expected["other objects than asked for"] = Reason.NOT_SUPPORTED
+    assert all(task.outcome is Outcome.FAILED for task in report.tasks), said
+    assert {what: task.reason for what, task in zip(PACKS, report.tasks, strict=True)} == expected, said
     assert "\x1b" not in said
     assert await state_of(mirrored) == before
     assert not list(mirrored.scratch().iterdir())
@@ -260,9 +273,9 @@ async def test_no_redirect_takes_the_token_to_another_host(mirrored: World) -> N
     assert not any("authorization" in request.headers for request in other.requests)
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_git_follows_no_redirect(mirrored: World, method: str) -> None:
-    """The ref reader got an honest answer; git, a moment later, is led astray."""
+@pytest.mark.parametrize(("engine", "method"), [("Git", "GET"), ("Git", "POST"), ("Relay", "POST")])
+async def test_no_engine_follows_a_redirect(mirrored: World, method: str) -> None:
+    """The ref reader got an honest answer; the engine, a moment later, is led astray."""
     honest = git(MAIN, silence)
     async with hostile(honest) as other:
 

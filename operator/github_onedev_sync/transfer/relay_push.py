@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -28,8 +29,8 @@ _NEEDED = ("report-status", "side-band-64k", "delete-refs")
 _HELD = 64
 
 
-# By server: git's abilities are the same for all projects of one, as long as a worker lives.
-_offers: dict[str, frozenset[str]] = {}
+# By session and server: git's abilities are the same for all projects of one, as long as a worker lives.
+_offers: WeakKeyDictionary[aiohttp.ClientSession, dict[str, frozenset[str]]] = WeakKeyDictionary()
 
 
 class Streamed:
@@ -85,17 +86,18 @@ class Pusher:
         self._timings = timings
         timeout = aiohttp.ClientTimeout(total=None, connect=timings.connect, sock_read=timings.report)
         self._side = Target(session, endpoint, timeout)
+        self._offers = _offers.setdefault(session, {})
         self._server = urlsplit(endpoint.url).netloc
 
     async def offered(self) -> frozenset[str]:
         """What the server's receive-pack can do, asked once. Raises `SyncError` and Unfit."""
-        if self._server not in _offers:
+        if self._server not in self._offers:
             offered = await self._ask()
             lacking = [name for name in _NEEDED if name not in offered]
             if lacking:
                 raise Unfit(f"{public(self._side.base)} does not offer {', '.join(lacking)}")
-            _offers[self._server] = offered
-        return _offers[self._server]
+            self._offers[self._server] = offered
+        return self._offers[self._server]
 
     async def _ask(self) -> frozenset[str]:
         try:

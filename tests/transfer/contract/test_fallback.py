@@ -7,7 +7,6 @@ import pytest
 
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.report import Outcome
-from github_onedev_sync.transfer import relay_push
 from tests.transfer.contract.conftest import fill
 from tests.transfer.contract.world import FETCH, LISTING, PUSH, Contract
 
@@ -93,8 +92,7 @@ async def test_a_push_that_breaks_again_and_again(contract: Contract, fault: dic
     await assert_falls_back(contract, why)
 
 
-async def test_a_target_that_lacks_what_the_relay_needs(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_push, "_offers", {})
+async def test_a_target_that_lacks_what_the_relay_needs(contract: Contract) -> None:
     await contract.change()
     listing = {**LISTING, "path": "service=git-receive-pack"}
     contract.target.add(**listing, rewrite=lambda body: body.replace(b"side-band-64k", b"side-band-65k"))
