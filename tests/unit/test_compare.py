@@ -42,6 +42,12 @@ def test_figures() -> None:
     assert (found.count, found.branches, found.tags, found.digest) == (2, 1, 1, digest(BOTH.refs))
 
 
+def test_what_a_person_restored_is_neither_a_difference_nor_counted() -> None:
+    found = compare(build.mirror(), BOTH, Listing({**BOTH.refs, "refs/heads/restored/x": OTHER}, MAIN))
+    assert found.equal
+    assert (found.branches, found.tags) == (1, 1)
+
+
 def test_only_selected_refs_are_compared() -> None:
     mirror = build.mirror(refs={"include": ["refs/heads/*"], "exclude": ["refs/heads/x"]})
     assert filter_of(mirror) == RefFilter(("refs/heads/*",), ("refs/heads/x",))

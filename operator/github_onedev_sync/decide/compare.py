@@ -1,7 +1,7 @@
 """Whether source and target differ in a way that a run could change."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..api import refs, retention
@@ -49,6 +49,7 @@ def filter_of(mirror: RepositoryMirror) -> RefFilter:
 def compare(mirror: RepositoryMirror, source: Listing, target: Listing) -> Comparison:
     wanted = filter_of(mirror)
     ours, theirs = source.select(wanted), target.select(wanted)
+    theirs = replace(theirs, refs=refs.without_restored(theirs.refs, ours.refs))
     head = source.head if source.head in ours.refs else None
     return Comparison(
         ours, theirs, tuple(refs.differences(ours.refs, theirs.refs)), head is not None and head != target.head
