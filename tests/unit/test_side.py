@@ -2,7 +2,7 @@
 
 import pytest
 
-from github_onedev_sync.transfer.side import proxy_for
+from github_onedev_sync.transfer import side
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,6 @@ def test_the_environment_names_the_proxy(url: str, proxy: str | None, monkeypatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", ".internal,10.0.0.1")
-    assert proxy_for(url) == proxy
+    side._proxy.cache_clear()
+    assert side.proxy_for(url) == proxy
+    side._proxy.cache_clear()

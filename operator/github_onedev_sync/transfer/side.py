@@ -47,8 +47,13 @@ def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY, ...). A session with `trust_env` would
     also send what stands in a .netrc, and asks a thread for it at every request."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    return None if proxy_bypass(host) else getproxies().get(parts.scheme)
+    return _proxy(parts.scheme, parts.hostname or "")
+
+
+@lru_cache(maxsize=64)
+def _proxy(scheme: str, host: str) -> str | None:
+    # Reads the whole environment, which does not change while a process lives.
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 class Side:
