@@ -297,6 +297,18 @@ def test_a_branch_that_rest_moves_is_the_default_one_only_once() -> None:
     assert "default branch" in later.rejected["refs/heads/a+b"]
 
 
+def test_a_branch_that_rest_moves_may_be_the_default_one_until_head_has_moved() -> None:
+    source = Listing({"refs/heads/main": oid(1), "refs/heads/a+b": oid(1)}, "refs/heads/main")
+    plan = plan_of(source, Listing({"refs/heads/a+b": oid(2), **MARKED}, "refs/heads/a+b"))
+    assert shape(plan) == [
+        ("default branch", ["+refs/heads/main"]),
+        "refs/heads/main",
+        ("staged tips", [f"+refs/github-onedev-sync-staged/{oid(1)}"]),
+        ("by REST", "~refs/heads/a+b"),
+        ("staged tips", [f"-refs/github-onedev-sync-staged/{oid(1)}"]),
+    ]
+
+
 def test_staged_tips_go_with_what_needed_them() -> None:
     staged = {f"refs/github-onedev-sync-staged/{oid(2)}": oid(2)}
     plan = plan_of(listing(heads_main=2), target(heads_main=1), Knowledge(staged=staged))

@@ -59,7 +59,7 @@ class Draft:
             self._make_room()
             self.head = self._choose_head()
             old = self._target.head
-            if old in self._writes and breaks_pushes(old):
+            if old in self._writes and breaks_pushes(old) and self.head == old:
                 del self._writes[old]
                 self.rejected[old] = _FIXED_HEAD
             elif old in self._deletions and not self.head:
