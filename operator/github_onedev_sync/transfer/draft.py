@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ..api.refs import ARCHIVE, BRANCHES, MARKS, STAGED, TAGS, Difference, Listing
+from ..api.refs import ARCHIVE, BRANCHES, ENCODED, MARKS, STAGED, TAGS, Difference, Listing
 from ..api.retention import expired, moment
 from .chunks import archive_name, breaks_pushes, conflicts, encoded_name, is_delicate, pushes, refusal
 from .mark import mark_objects, mark_oid
@@ -139,18 +139,27 @@ class Draft:
             if name.startswith(ARCHIVE + self._wish.archive_time):
                 kept.setdefault(name.removeprefix(ARCHIVE).partition("/")[0], {})[name] = oid
         lost = [
-            (self._diffs[command.name].name, command.old)
+            (self._diffs[command.name].name, command.old, command.name.startswith(ENCODED))
             for command in (*self._writes.values(), *self._deletions.values())
             if command.old and is_destructive(self._diffs[command.name], self._known)
         ]
         # What an earlier attempt of this run has kept, though it may not have heard so, is not kept twice.
         lost = [
-            (name, tip)
-            for name, tip in lost
+            (name, tip, encoded)
+            for name, tip, encoded in lost
             if not any(refs.get(archive_name(name, time)) == tip for time, refs in kept.items())
         ]
-        time = self._free_archive_time(kept)
-        return pushes(Kind.ARCHIVE, [Command(archive_name(name, time), None, tip) for name, tip in lost])
+        time = apart = self._free_archive_time(kept)
+        plain, odd = (
+            [archive_name(name, time) for name, _, encoded in lost if encoded is kind] for kind in (False, True)
+        )
+        if conflicts(odd, plain):
+            # Under their own names these could not have been side by side.
+            apart = self._free_archive_time({*kept, time})
+        return pushes(
+            Kind.ARCHIVE,
+            [Command(archive_name(name, apart if encoded else time), None, tip) for name, tip, encoded in lost],
+        )
 
     def _free_archive_time(self, taken: Collection[str]) -> str:
         """The run's time, or one with a number where an earlier attempt of the same run has left something."""
