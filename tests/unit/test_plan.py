@@ -287,6 +287,16 @@ def test_a_tag_that_is_kept_under_another_name_is_moved_and_deleted_there() -> N
     assert gone.rejected == {}
 
 
+def test_archived_names_that_could_not_stand_side_by_side_are_kept_apart() -> None:
+    kept = "refs/archive/encoded/tags/a/x!2By"
+    there = target(heads_main=1, tags_a=2)
+    plan = plan_of(listing(heads_main=1), Listing({**there.refs, kept: oid(3)}, there.head))
+    assert shape(plan)[0] == (
+        "archive",
+        [f"+refs/archive/{TIME}/tags/a", f"+refs/archive/{TIME}-2/tags/a/x!2By"],
+    )
+
+
 def test_a_branch_that_rest_moves_is_the_default_one_only_once() -> None:
     source = Listing({"refs/heads/a+b": oid(2)}, "refs/heads/a+b")
     first = plan_of(source, Listing(MARKED), default_branch="refs/heads/a+b")
