@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ..api.refs import ARCHIVE, BRANCHES, ENCODED, MARKS, STAGED, TAGS, Difference, Listing
+from ..api.refs import BRANCHES, ENCODED, MARKS, STAGED, TAGS, Difference, Listing
 from ..api.retention import expired, moment
-from .chunks import archive_name, breaks_pushes, conflicts, encoded_name, is_delicate, pushes, refusal
+from .archiving import Lost, keep
+from .chunks import breaks_pushes, conflicts, encoded_name, is_delicate, pushes, refusal
 from .mark import mark_objects, mark_oid
 from .steps import Command, Kind, Knowledge, MoveBranch, Push, SetHead, Step
 
@@ -134,45 +135,14 @@ class Draft:
     def _archive(self) -> Iterable[Push]:
         if self._wish.on_rewrite != "Archive":
             return ()
-        kept: dict[str, dict[str, str]] = {}
-        for name, oid in self._target.refs.items():
-            if name.startswith(ARCHIVE + self._wish.archive_time):
-                kept.setdefault(name.removeprefix(ARCHIVE).partition("/")[0], {})[name] = oid
         lost = [
-            (self._diffs[command.name].name, command.old, command.name.startswith(ENCODED))
+            Lost(self._diffs[command.name].name, command.old, command.name.startswith(ENCODED))
             for command in (*self._writes.values(), *self._deletions.values())
             if command.old and is_destructive(self._diffs[command.name], self._known)
         ]
-        # What an earlier attempt of this run has kept, though it may not have heard so, is not kept twice.
-        lost = [
-            (name, tip, encoded)
-            for name, tip, encoded in lost
-            if not any(refs.get(archive_name(name, time)) == tip for time, refs in kept.items())
-        ]
-        time = apart = self._free_archive_time(kept)
-        plain, odd = (
-            [archive_name(name, time) for name, _, encoded in lost if encoded is kind] for kind in (False, True)
-        )
-        if conflicts(odd, plain):
-            # Under their own names these could not have been side by side.
-            apart = self._free_archive_time({*kept, time})
-        return pushes(
-            Kind.ARCHIVE,
-            [Command(archive_name(name, apart if encoded else time), None, tip) for name, tip, encoded in lost],
-        )
-
-    def _free_archive_time(self, taken: Collection[str]) -> str:
-        """The run's time, or one with a number where an earlier attempt of the same run has left something."""
-        time = self._wish.archive_time
-        number = 1
-        while time in taken:
-            number += 1
-            time = f"{self._wish.archive_time}-{number}"
-        return time
+        return pushes(Kind.ARCHIVE, keep(lost, self._target.refs, self._wish.archive_time))
 
     def _expired(self) -> Iterable[Command]:
-        if not self._wish.keep_for and not self._wish.keep_last:
-            return []
         names = expired(self._target.refs, moment(self._wish.archive_time), self._wish.keep_for, self._wish.keep_last)
         return [Command(name, self._target.refs[name], None) for name in names]
 
