@@ -273,7 +273,7 @@ def test_a_worker_that_cannot_start_or_outgrows_its_memory(make_world: MakeWorld
     starved.mirror("starved")
     starved.wait_for("rmir", "starved", "Reconciling", "True", "PodNotStarted")
     starved.wait_failed("starved", "PodNotStarted", "localhost/no-such-image:1")
-    starved.controller.restart(WORKER_IMAGE=worker_image, WORKER_RESOURCES='{"limits": {"memory": "24Mi"}}')
+    starved.controller.restart(WORKER_IMAGE=worker_image, WORKER_RESOURCES='{"limits": {"memory": "12Mi"}}')
     starved.ask("starved")
     starved.wait_failed("starved", "OutOfMemory", "worker.resources.limits.memory")
     starved.controller.restart(WORKER_RESOURCES='{"limits": {"memory": "256Mi"}}')

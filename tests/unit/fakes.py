@@ -16,11 +16,12 @@ from github_onedev_sync.api import mirror, server, starred
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import ClusterUnavailable, Retry
 from github_onedev_sync.api.identity import describe
-from github_onedev_sync.api.mirror import RepositoryMirror
+from github_onedev_sync.api.mirror import Access, RepositoryMirror
 from github_onedev_sync.api.model import show_time
 from github_onedev_sync.api.observed import SourceRepository, TargetProject
 from github_onedev_sync.api.refs import BRANCHES, Listing
 from github_onedev_sync.api.server import OneDevServer
+from github_onedev_sync.api.urgency import Urgency
 from github_onedev_sync.decide.job import WorkerSettings
 from github_onedev_sync.engine.engine import Engine
 from github_onedev_sync.engine.launch import Launcher
@@ -309,7 +310,7 @@ class FakeConnections(Troubled):
     github: FakeGitHub = field(default_factory=FakeGitHub)
     onedev: FakeOneDev = field(default_factory=FakeOneDev)
 
-    async def source(self, mirror: RepositoryMirror) -> SourceConnection:
+    async def source(self, access: Access, namespace: str, urgency: Urgency = Urgency.ROUTINE) -> SourceConnection:
         self.called("source")
         return SourceConnection(self.github, None)
 

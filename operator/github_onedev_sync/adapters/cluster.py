@@ -7,7 +7,7 @@ the CPU.
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -18,11 +18,16 @@ from kubernetes.aio.client import ApiClient, Configuration
 from .. import __version__
 from ..api import names
 from ..api.errors import ClusterRefused, ClusterUnavailable
+from .field_conflicts import give_way
 
 # For a whole call; the library's own default is 300 s.
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
+# JSON is YAML.
+_APPLY = "application/apply-patch+yaml"
+# Objects in one answer of a long list.
+_CHUNK = 500
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _LEASES = "coordination.k8s.io/v1"
 _JOBS = "batch/v1"
@@ -82,6 +87,36 @@ class Cluster:
         namespace, name = key.split("/")
         return await self._call("GET", _path(names.API_VERSION, namespace, plural, name), none_for=(404,))
 
+    async def list_resources(self, plural: str, namespace: str) -> AsyncIterator[Body]:
+        query = {"limit": str(_CHUNK)}
+        while True:
+            found = await self._call("GET", f"{_path(names.API_VERSION, namespace, plural)}?{urlencode(query)}") or {}
+            for item in found.get("items", ()):
+                yield item
+            query["continue"] = (found.get("metadata") or {}).get("continue", "")
+            if not query["continue"]:
+                return
+
+    async def apply(self, plural: str, manifest: Body, manager: str, *, take_over: bool = False) -> Body | None:
+        namespace, name = _place(manifest)
+        path = f"{_path(names.API_VERSION, namespace, plural, name)}?{urlencode({'fieldManager': manager})}"
+        status, answer = await self._exchange("PATCH", path, manifest, _APPLY)
+        if status == 409:
+            agreed = give_way(manifest, answer or {}, take_over=take_over)
+            if agreed is None:
+                return None
+            path += "&force=true"
+            status, answer = await self._exchange("PATCH", path, agreed, _APPLY)
+        if status >= 400 or answer is None:
+            raise _failure(status, "PATCH", path, answer or {})
+        return answer
+
+    async def delete_resource(self, plural: str, key: str, uid: str) -> None:
+        namespace, name = key.split("/")
+        options = {"preconditions": {"uid": uid}}
+        path = _path(names.API_VERSION, namespace, plural, name)
+        await self._call("DELETE", path, options, none_for=(404, 409))
+
     async def list_jobs(self, namespace: str) -> list[Body]:
         return await self._list(_path(_JOBS, namespace, "jobs"), f"{names.COMPONENT}={names.COMPONENT_SYNC}")
 
@@ -134,16 +169,20 @@ class Cluster:
         self, method: str, path: str, body: Body | None = None, kind: str = _JSON, *, none_for: tuple[int, ...] = ()
     ) -> Body | None:
         """The answer's object, or None for these statuses."""
+        status, answer = await self._exchange(method, path, body, kind)
+        if status in none_for:
+            return None
+        if status >= 400 or answer is None:
+            raise _failure(status, method, path, answer or {})
+        return answer
+
+    async def _exchange(self, method: str, path: str, body: Body | None, kind: str) -> tuple[int, Body | None]:
+        """The answer's status, and its object where it is one."""
         try:
             status, text = await self._send(method, path, body, kind)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
-        if status in none_for:
-            return None
-        answer = _object(text)
-        if status >= 400 or answer is None:
-            raise _failure(status, method, path, answer or {})
-        return answer
+        return status, _object(text)
 
     async def _send(self, method: str, path: str, body: Body | None, kind: str) -> tuple[int, bytes]:
         """Below the library's typed calls: its authentication, token renewal, TLS and connections, our bodies."""

@@ -50,6 +50,13 @@ class Reason(StrEnum):
     RATE_LIMITED = "RateLimited"
     IDENTITY_CHANGED = "IdentityChanged"
 
+    # a sync
+    USER_NOT_FOUND = "UserNotFound"
+    INVALID_EXPRESSION = "InvalidExpression"
+    EXPRESSION_TOO_COSTLY = "ExpressionTooCostly"
+    PROJECT_COLLISION = "ProjectCollision"
+    MIRROR_REFUSED = "MirrorRefused"
+
     # the target
     SERVER_NOT_FOUND = "ServerNotFound"
     SERVER_NOT_READY = "ServerNotReady"

@@ -23,6 +23,17 @@ def parse(text: str) -> timedelta:
         raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m: it is too long") from None
 
 
+def spell(delta: timedelta) -> str:
+    """Write `delta` for a manifest: `parse` reads the same length, to the millisecond."""
+    left = round(delta.total_seconds() * 1000)
+    parts = []
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
 def show(delta: timedelta) -> str:
     """Write `delta` for people, with its two largest units: `1h 5m`, `45s`, `3d 2h`."""
     left = max(0, round(delta.total_seconds()))

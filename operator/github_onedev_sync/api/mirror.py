@@ -40,11 +40,16 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
 
-class Source(View):
-    repository: str
+class Access(View):
+    """Which GitHub, and with whose credentials; without a Secret anonymously."""
+
     api_url: str = GITHUB_API
     secret_ref: NameReference | None = None
     insecure: bool = False
+
+
+class Source(Access):
+    repository: str
 
 
 class Target(View):
@@ -63,7 +68,7 @@ class ArchiveRetention(View):
 
 
 class MirrorSettings(View):
-    """Everything of a mirror's spec but its source: a StarredReposSync gives these to the mirrors it makes."""
+    """Everything of a mirror's spec but its source: a sync gives these to the mirrors it makes."""
 
     target: Target
     refs: RefSelection = RefSelection()
@@ -83,6 +88,7 @@ class MirrorSpec(MirrorSettings):
 
 class SourceStatus(View):
     id: int
+    node_id: str | None = None
     full_name: str
     clone_url: str = ""
     default_branch: str | None = None

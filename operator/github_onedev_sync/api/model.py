@@ -40,7 +40,7 @@ def show_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(duration.spell, when_used="json")]
 Time = Annotated[datetime, PlainSerializer(show_time)]
 
 
@@ -72,6 +72,7 @@ class Metadata(View):
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 GROUP = "github-onedev-sync.io"
 VERSION = "v1alpha1"
@@ -12,6 +13,13 @@ FINALIZER = f"{GROUP}/finalizer"
 # What a person or the webhook writes on a mirror.
 REQUESTED_AT = f"{GROUP}/requestedAt"
 APPROVE = f"{GROUP}/approve"
+
+# What a sync writes on its mirrors: GitHub's id of the repository, and which sync has its settings there. A label
+# `srs.github-onedev-sync.io/my-stars` says that this sync covers the mirror, and the annotation of the same name since
+# when it does not any more.
+REPOSITORY_ID = f"{GROUP}/repository-id"
+SYNC = f"{GROUP}/sync"
+FIELD_MANAGER = "github-onedev-sync"
 
 # What we write on Jobs and pods. A watch selects on COMPONENT; slots are counted by SERVER_UID and CREDENTIAL.
 COMPONENT = f"{GROUP}/component"
@@ -71,6 +79,43 @@ def _project_segment(segment: str) -> str:
     if segment.lower() in RESERVED_SEGMENTS or segment.lower().endswith(".git"):
         segment += "_"
     return segment
+
+
+def sync_word(short: str, name: str) -> str:
+    """What names a sync in labels: `srs.my-stars`; a name too long for one ends in a hash."""
+    return f"{short}.{_cut(name, _LABEL_LIMIT - len(short) - 1)}"
+
+
+def covered_by(short: str, name: str) -> str:
+    """The label by which a sync covers a mirror, such as `srs.github-onedev-sync.io/my-stars`."""
+    return f"{short}.{GROUP}/{_cut(name, _LABEL_LIMIT)}"
+
+
+def field_manager(short: str, name: str) -> str:
+    """Who a sync is to server-side apply."""
+    return f"{FIELD_MANAGER}/{sync_word(short, name)}"
+
+
+def mirror_name(repository: str, repository_id: int, api_url: str) -> str:
+    """The name of a sync's mirror: legal, readable, and the same for the same repository of the same GitHub."""
+    host = (urlsplit(api_url).hostname or "").lower()
+    end = f"-{repository_id}"
+    if host != "api.github.com":
+        end += f"-{hashlib.sha256(host.encode()).hexdigest()[:4]}"
+    stem = re.sub(r"[^a-z0-9]+", "-", repository.lower()).strip("-")[: _LABEL_LIMIT - len(end)].strip("-")
+    return f"{stem or 'repository'}{end}"
+
+
+def project_of(template: str, repository: str) -> str:
+    """The OneDev path that a `projectTemplate` makes of GitHub's `owner/name`, mended as in `project_path`."""
+    owner, _, name = repository.partition("/")
+    return project_path(template.replace("{owner}", owner).replace("{name}", name))
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 9].rstrip('.-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def run_id(*parts: object) -> str:

@@ -19,8 +19,9 @@ from ..adapters.credentials import (
 )
 from ..adapters.github import GitHub
 from ..adapters.onedev import OneDev
-from ..api.mirror import RepositoryMirror
+from ..api.mirror import Access
 from ..api.server import OneDevServer
+from ..api.urgency import Urgency
 from ..engine.ports import Clock, Cluster, SourceConnection, TargetConnection
 
 _LIMIT = 64
@@ -49,17 +50,16 @@ class Connections:
     _open: "OrderedDict[Hashable, GitHub | OneDev]" = field(default_factory=OrderedDict)
     _closing: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    async def source(self, mirror: RepositoryMirror) -> SourceConnection:
-        spec, namespace = mirror.spec.source, mirror.metadata.namespace
+    async def source(self, access: Access, namespace: str, urgency: Urgency = Urgency.ROUTINE) -> SourceConnection:
         credentials: Credentials = Anonymous()
         ca = None
-        if spec.secret_ref is not None:
-            data = await self.cluster.read_secret(namespace, spec.secret_ref.name)
-            credentials = credentials_from_secret(spec.secret_ref.name, data)
-            ca = ca_from_secret(spec.secret_ref.name, data)
-        key = ("source", spec.api_url, credentials, ca)
+        if access.secret_ref is not None:
+            data = await self.cluster.read_secret(namespace, access.secret_ref.name)
+            credentials = credentials_from_secret(access.secret_ref.name, data)
+            ca = ca_from_secret(access.secret_ref.name, data)
+        key = ("source", access.api_url, credentials, ca)
         kept = self._open.get(key)
-        api = kept if isinstance(kept, GitHub) else GitHub(spec.api_url, credentials, ca, clock=self.clock.now)
+        api = kept if isinstance(kept, GitHub) else GitHub(access.api_url, credentials, ca, clock=self.clock.now)
         self._keep(key, api)
         return SourceConnection(api, ca)
 

@@ -70,7 +70,7 @@ class Looker:
         where a source is anonymous what status remembers of it, until something differs."""
         check_supported(mirror)
         server = usable_server(mirror, known_server)
-        source = await self.connections.source(mirror)
+        source = await self.connections.source(mirror.spec.source, mirror.metadata.namespace)
         target = await self.connections.target(server)
         known = mirror.status.source
         fresh = thorough or known is None or not known.clone_url or not source.api.anonymous

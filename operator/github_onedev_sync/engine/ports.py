@@ -3,15 +3,16 @@
 Every method may raise `api.errors.SyncError`; nothing else that an adapter's library raises gets through.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from ..api.mirror import RepositoryMirror
-from ..api.observed import SourceRepository, TargetProject
+from ..api.mirror import Access
+from ..api.observed import Account, Change, Page, RateLimit, Scope, SourceRepository, TargetProject
 from ..api.refs import Listing
 from ..api.server import OneDevServer
+from ..api.urgency import Urgency
 
 Body = Mapping[str, Any]
 
@@ -47,6 +48,30 @@ class Source(Protocol):
 
     async def repository_by_id(self, repository_id: int) -> SourceRepository:
         """The repository of that id now, under whatever name: the way to one whose old name redirects no more."""
+        ...
+
+    async def account(self, login: str | None) -> Account:
+        """Who that is; None is the token's owner, or who installed the App. Raises `Stalled` (UserNotFound, …)."""
+        ...
+
+    async def page(self, scope: Scope, cursor: str = "", etag: str = "") -> Page:
+        """One page of the repositories in `scope`, the newest first: the first, or the one that `cursor` leads to.
+
+        With the ETag of the first page, GitHub may answer that nothing has changed, which costs nothing.
+        """
+        ...
+
+    async def star_lists(self, user: str | None) -> Mapping[str, frozenset[int]]:
+        """The ids of the repositories in each of the user's star lists, by the list's name."""
+        ...
+
+    async def changes(self, node_ids: Sequence[str]) -> Mapping[str, Change]:
+        """How up to 100 repositories stand, in one request; one that is gone, or hidden, is not among them."""
+        ...
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """None before the first answer, and where the server has no limits."""
         ...
 
     async def git_token(self) -> str | None:
@@ -95,7 +120,9 @@ class RefReader(Protocol):
 class Connections(Protocol):
     """Adapters with the credentials that a resource names: its Secret is read anew, so that a rotation is seen."""
 
-    async def source(self, mirror: RepositoryMirror) -> "SourceConnection": ...
+    async def source(self, access: Access, namespace: str, urgency: Urgency = Urgency.ROUTINE) -> "SourceConnection":
+        """With the Secret of that namespace. All connections with one credential share its limit."""
+        ...
 
     async def target(self, server: OneDevServer) -> "TargetConnection": ...
 
@@ -131,6 +158,19 @@ class Cluster(Protocol):
     async def read_job(self, namespace: str, name: str) -> Body | None: ...
 
     async def read_resource(self, plural: str, key: str) -> Body | None: ...
+
+    def list_resources(self, plural: str, namespace: str) -> AsyncIterator[Body]:
+        """All of a kind, some hundreds at a time; an empty namespace means all of them."""
+        ...
+
+    async def apply(self, plural: str, manifest: Body, manager: str, *, take_over: bool = False) -> Body | None:
+        """Server-side apply. What a person has set differently stays as it is. None where another sync holds it, unless
+        it is to be taken over. Raises `ClusterRefused` with the API server's own sentence where it is not legal."""
+        ...
+
+    async def delete_resource(self, plural: str, key: str, uid: str) -> None:
+        """The one with that uid; one that is gone already is fine."""
+        ...
 
     async def list_jobs(self, namespace: str) -> list[Body]:
         """Our Jobs; an empty namespace means all of them."""

@@ -1,0 +1,116 @@
+"""The mirrors of a sync, as manifests for server-side apply: the controller and the webhook pod make the same ones.
+
+Each sync applies with a field manager of its own, and says nothing of fields that are not its own:
+
+- A mirror that it made, it *holds*: the settings are the sync's, and the label `github-onedev-sync.io/sync` says so.
+- One that a person wrote, or that another sync holds, it only *covers*: with a label, and nothing else.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from . import mirror, names
+from .mirror import DeletionPolicy, RepositoryMirror
+from .model import show_time
+from .observed import ListedRepository
+from .sync import OnUnstar, ReposSync
+
+Manifest = dict[str, Any]
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+
+def is_held(known: RepositoryMirror) -> bool:
+    """Whether a sync made it, be it gone now."""
+    return known.metadata.labels.get(MANAGED_BY) == names.FIELD_MANAGER
+
+
+def holder_of(known: RepositoryMirror) -> str:
+    """The `item` of the sync whose settings it has, empty where a person wrote it."""
+    return known.metadata.labels.get(names.SYNC, "") if is_held(known) else ""
+
+
+def covers(sync: ReposSync, known: RepositoryMirror) -> bool:
+    return names.covered_by(sync.short, sync.metadata.name) in known.metadata.labels
+
+
+def held(
+    sync: ReposSync,
+    repository: ListedRepository,
+    known: RepositoryMirror | None = None,
+    *,
+    cascade: bool | None = None,
+    unstarred_at: datetime | None = None,
+    policy: DeletionPolicy | None = None,
+) -> Manifest:
+    """The mirror with the sync's settings. Of one that is `known` the name and the OneDev project stay.
+
+    `cascade` is whether it goes with the sync (by itself: where un-starring deletes it), `policy` what becomes of its
+    OneDev project then.
+    """
+    spec = sync.settings
+    manifest = covered(sync, known, cascade=cascade, unstarred_at=unstarred_at, name=_name(sync, repository, known))
+    manifest["metadata"]["labels"] |= {
+        names.REPOSITORY_ID: str(repository.id),
+        names.SYNC: sync.item,
+        MANAGED_BY: names.FIELD_MANAGER,
+    }
+    project = known.spec.target.project if known else None
+    settings = spec.template.model_dump(mode="json", by_alias=True, exclude_none=True)
+    settings["target"]["project"] = project or names.project_of(spec.project_template, repository.full_name)
+    access = spec.source.model_dump(mode="json", by_alias=True, exclude_none=True)
+    manifest["spec"] = {**settings, "source": {"repository": repository.full_name, **access}}
+    if policy is not None:
+        manifest["spec"]["deletionPolicy"] = policy.value
+    return manifest
+
+
+def covered(
+    sync: ReposSync,
+    known: RepositoryMirror | None,
+    *,
+    cascade: bool | None = None,
+    unstarred_at: datetime | None = None,
+    name: str = "",
+) -> Manifest:
+    """Only that the sync covers it; no word on the mirror's settings."""
+    key = names.covered_by(sync.short, sync.metadata.name)
+    metadata: Manifest = {"labels": {key: ""}}
+    if unstarred_at is not None:
+        metadata["annotations"] = {key: show_time(unstarred_at)}
+    if cascade if cascade is not None else sync.settings.on_unstar is OnUnstar.DELETE:
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": sync.kind,
+                "name": sync.metadata.name,
+                "uid": sync.metadata.uid,
+                "blockOwnerDeletion": False,
+            }
+        ]
+    return _manifest(sync, known.metadata.name if known else name, metadata)
+
+
+def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
+    """The sync lets go of a mirror that stays: of its label, and where it held it of nothing but the word that it does,
+    for without settings there is no mirror."""
+    if holder_of(known) != sync.item:
+        return _manifest(sync, known.metadata.name, {})
+    kept = (names.REPOSITORY_ID, MANAGED_BY)
+    labels = {label: value for label, value in known.metadata.labels.items() if label in kept}
+    spec = known.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
+
+
+def _name(sync: ReposSync, repository: ListedRepository, known: RepositoryMirror | None) -> str:
+    if known is not None:
+        return known.metadata.name
+    return names.mirror_name(repository.full_name, repository.id, sync.settings.source.api_url)
+
+
+def _manifest(sync: ReposSync, name: str, metadata: Manifest) -> Manifest:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": mirror.KIND,
+        "metadata": {"name": name, "namespace": sync.metadata.namespace, **metadata},
+    }
