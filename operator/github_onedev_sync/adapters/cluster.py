@@ -87,8 +87,12 @@ class Cluster:
         namespace, name = key.split("/")
         return await self._call("GET", _path(names.API_VERSION, namespace, plural, name), none_for=(404,))
 
-    async def list_resources(self, plural: str, namespace: str) -> AsyncIterator[Body]:
-        query = {"limit": str(_CHUNK)}
+    async def list_resources(
+        self, plural: str, namespace: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Body]:
+        """`labels` and `fields` are selectors, such as `status.source.id=7`."""
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        query = {"limit": str(_CHUNK)} | {name: selector for name, selector in selectors.items() if selector}
         while True:
             found = await self._call("GET", f"{_path(names.API_VERSION, namespace, plural)}?{urlencode(query)}") or {}
             for item in found.get("items", ()):
@@ -110,6 +114,13 @@ class Cluster:
         if status >= 400 or answer is None:
             raise _failure(status, "PATCH", path, answer or {})
         return answer
+
+    async def annotate(self, plural: str, key: str, annotations: Mapping[str, str]) -> bool:
+        """Whether it is there."""
+        namespace, name = key.split("/")
+        path = _path(names.API_VERSION, namespace, plural, name)
+        body = {"metadata": {"annotations": dict(annotations)}}
+        return await self._call("PATCH", path, body, _MERGE_PATCH, none_for=(404,)) is not None
 
     async def delete_resource(self, plural: str, key: str, uid: str) -> None:
         namespace, name = key.split("/")
