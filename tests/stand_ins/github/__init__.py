@@ -11,6 +11,7 @@ from .accounts import ANONYMOUS_LIMIT, Accounts
 from .catalogue import Catalogue
 from .git import GitEndpoint
 from .lfs import LfsEndpoint
+from .people import People
 from .rest import RestApi
 from .steering import Steering
 
@@ -35,11 +36,12 @@ class GitHubStandIn(Steering):
         super().__init__(listen, public_url)
         self.repositories = repositories
         self.catalogue = Catalogue(repositories)
-        self.accounts = Accounts(anonymous_limit)
+        self.people = People(self.catalogue)
+        self.accounts = Accounts(self.people, anonymous_limit)
         for token, login in (tokens or {}).items():
             self.accounts.add_token(token, login)
         # Without a name of its own it goes by whatever the client called it, as a server behind an address has to.
-        self.rest = RestApi(self.catalogue, self.accounts, public_url)
+        self.rest = RestApi(self.catalogue, self.accounts, self.people, public_url)
         self.lfs = LfsEndpoint(self.catalogue, self.accounts)
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
 

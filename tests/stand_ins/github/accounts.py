@@ -10,6 +10,8 @@ from typing import Any
 
 import jwt
 
+from .people import People
+
 HOUR = 3600
 ANONYMOUS_LIMIT = 60
 TOKEN_LIMIT = 5000
@@ -33,29 +35,55 @@ class Window:
     def remaining(self) -> int:
         return max(0, self.limit - self.used)
 
+    def shown(self) -> dict[str, int]:
+        """As `/rate_limit` has it."""
+        return {"limit": self.limit, "used": self.used, "remaining": self.remaining, "reset": self.reset}
+
+
+@dataclass
+class Installation:
+    """An App, as `account` has installed it. repositories: full names it was given, None for all of the account's."""
+
+    id: int
+    app_id: str
+    account: str
+    repositories: set[str] | None
+    permissions: dict[str, str]
+
+    def has(self, full_name: str) -> bool:
+        if self.repositories is not None:
+            return full_name.lower() in self.repositories
+        return self.account in ("", full_name.partition("/")[0].lower())
+
 
 @dataclass
 class Caller:
     """login: None for an App installation. repositories: full names it may see beside public ones, None for all.
 
-    scopes: those of a classic token, which each answer repeats; None for any other.
+    scopes: those of a classic token, which each answer repeats; None for any other. permissions: those of a
+    fine-grained token, None for one that lacks nothing. number: the account's, or the installation's.
     """
 
     login: str | None
-    user_id: int
-    repositories: frozenset[str] | None = None
+    number: int
+    repositories: set[str] | None = None
     expires_at: float | None = None
     scopes: tuple[str, ...] | None = None
+    permissions: frozenset[str] | None = None
+    installation: Installation | None = None
     window: Window = field(default_factory=lambda: Window(TOKEN_LIMIT))
+    graphql: Window = field(default_factory=lambda: Window(TOKEN_LIMIT))
 
     def may_see(self, full_name: str) -> bool:
+        """Whether it sees a private repository."""
+        if self.installation is not None:
+            return self.installation.has(full_name)
+        if self.scopes is not None and "repo" not in self.scopes:
+            return False
         return self.repositories is None or full_name.lower() in self.repositories
 
-
-@dataclass(frozen=True)
-class Installation:
-    app_id: str
-    repositories: frozenset[str] | None
+    def is_permitted(self, permission: str) -> bool:
+        return self.permissions is None or permission in self.permissions
 
 
 class BadCredentials(ValueError):
@@ -67,12 +95,12 @@ class BadAppToken(ValueError):
 
 
 class Accounts:
-    def __init__(self, anonymous_limit: int | None = ANONYMOUS_LIMIT) -> None:
+    def __init__(self, people: People, anonymous_limit: int | None = ANONYMOUS_LIMIT) -> None:
+        self._people = people
         self._tokens: dict[str, Caller] = {}
-        self._user_ids: dict[str, int] = {}
         self._anonymous: dict[str, Window] = {}
         self._apps: dict[str, str] = {}
-        self._installations: dict[int, Installation] = {}
+        self.installations: dict[int, Installation] = {}
         self.anonymous_limit = anonymous_limit
 
     def add_token(
@@ -81,15 +109,35 @@ class Accounts:
         login: str = "octocat",
         repositories: list[str] | None = None,
         scopes: list[str] | None = None,
+        permissions: list[str] | None = None,
     ) -> None:
-        user_id = self._user_ids.setdefault(login, 1000 + len(self._user_ids))
+        number = self._people.declare(login).id
         classic = None if scopes is None else tuple(scopes)
-        self._tokens[token] = Caller(login, user_id, _names(repositories), scopes=classic)
+        granted = None if permissions is None else frozenset(permissions)
+        self._tokens[token] = Caller(login, number, _names(repositories), scopes=classic, permissions=granted)
+
+    def token(self, token: str) -> Caller:
+        """What is known of a token, expired ones included. Raises KeyError."""
+        return self._tokens[token]
 
     def revoke(self, token: str) -> bool:
         return self._tokens.pop(token, None) is not None
 
-    def exhaust(self, token: str | None, remaining: int, seconds: int) -> None:
+    def hand(self, token: str, login: str) -> None:
+        """The token is another account's from now on."""
+        caller = self._tokens[token]
+        caller.login, caller.number = login, self._people.declare(login).id
+
+    def renamed(self, full_name: str, to: str) -> None:
+        """A repository has another name; who was given it keeps it."""
+        given = [caller.repositories for caller in self._tokens.values()]
+        given += [installation.repositories for installation in self.installations.values()]
+        for names in given:
+            if names is not None and full_name.lower() in names:
+                names.discard(full_name.lower())
+                names.add(to.lower())
+
+    def exhaust(self, token: str | None, remaining: int, seconds: int, resource: str = "core") -> None:
         """Leaves that many requests until the limit resets; None: for everybody without a token."""
         if token is None:
             self.anonymous_limit = self.anonymous_limit or ANONYMOUS_LIMIT
@@ -97,7 +145,8 @@ class Accounts:
             self._anonymous["*"] = Window(self.anonymous_limit)
             windows = [self._anonymous["*"]]
         else:
-            windows = [self._tokens[token].window]
+            caller = self._tokens[token]
+            windows = [caller.graphql if resource == "graphql" else caller.window]
         for window in windows:
             window.used, window.reset = window.limit - remaining, int(time.time()) + seconds
 
@@ -143,29 +192,51 @@ class Accounts:
         return self.of_token(user if password in ("", "x-oauth-basic") else password)
 
     def add_app(
-        self, app_id: str, public_key: str, installation_id: int, repositories: list[str] | None = None
-    ) -> None:
+        self,
+        app_id: str,
+        public_key: str,
+        installation_id: int,
+        repositories: list[str] | None = None,
+        account: str | None = None,
+        permissions: dict[str, str] | None = None,
+    ) -> Installation:
         """public_key: PEM of the RSA key that verifies the App's JWTs."""
         self._apps[app_id] = public_key
-        self._installations[installation_id] = Installation(app_id, _names(repositories))
+        owner = account or (repositories[0].partition("/")[0] if repositories else "")
+        granted = permissions or {"contents": "read", "metadata": "read"}
+        installation = Installation(installation_id, app_id, owner.lower(), _names(repositories), granted)
+        self.installations[installation_id] = installation
+        return installation
+
+    def uninstall(self, installation_id: int) -> Installation:
+        """The account has thrown the App out; its tokens are worth nothing any more. Raises KeyError."""
+        installation = self.installations.pop(installation_id)
+        self._tokens = {text: one for text, one in self._tokens.items() if one.installation is not installation}
+        return installation
+
+    def installation(self, authorization: str | None, installation_id: int) -> Installation | None:
+        """An installation of the App whose JWT this is; None for one it does not have. Raises BadAppToken."""
+        app_id = self.app_of(authorization)
+        installation = self.installations.get(installation_id)
+        return installation if installation is not None and installation.app_id == app_id else None
 
     def installation_token(self, authorization: str | None, installation_id: int) -> dict[str, Any] | None:
         """What the token request answers; None for an installation this App does not have. Raises BadAppToken."""
-        app_id = self._verified_app(authorization)
-        installation = self._installations.get(installation_id)
-        if installation is None or installation.app_id != app_id:
+        installation = self.installation(authorization, installation_id)
+        if installation is None:
             return None
         token = "ghs_" + secrets.token_urlsafe(INSTALLATION_TOKEN_LENGTH)[:INSTALLATION_TOKEN_LENGTH]
         expires = datetime.now(UTC) + timedelta(hours=1)
-        self._tokens[token] = Caller(None, installation_id, installation.repositories, expires.timestamp())
+        self._tokens[token] = Caller(None, installation_id, expires_at=expires.timestamp(), installation=installation)
         return {
             "token": token,
             "expires_at": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "permissions": {"contents": "read", "metadata": "read"},
+            "permissions": installation.permissions,
             "repository_selection": "all" if installation.repositories is None else "selected",
         }
 
-    def _verified_app(self, authorization: str | None) -> str:
+    def app_of(self, authorization: str | None) -> str:
+        """The App whose JWT this is. Raises BadAppToken."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise BadAppToken("A JSON web token could not be decoded")
@@ -186,5 +257,5 @@ class Accounts:
         return issuer
 
 
-def _names(repositories: list[str] | None) -> frozenset[str] | None:
-    return None if repositories is None else frozenset(name.lower() for name in repositories)
+def _names(repositories: list[str] | None) -> set[str] | None:
+    return None if repositories is None else {name.lower() for name in repositories}

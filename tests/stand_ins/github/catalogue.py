@@ -1,78 +1,20 @@
-"""The repositories on disk: any folder of bare `owner/name.git`, with what GitHub knows of each beside it."""
+"""The repositories: any folder of bare `owner/name.git` with what GitHub knows beside each, and those in memory."""
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
+
+from .listed import Listed
+from .repository import Metadata, Repository
+
+__all__ = ["FULL_NAME", "NAME", "Catalogue", "Metadata", "Repository"]
 
 NAME = r"[A-Za-z0-9_.-]+"
 FULL_NAME = re.compile(f"{NAME}/{NAME}")
-
-
-@dataclass
-class Metadata:
-    """What `owner/name.json` may say; what it leaves out has these values, `id` a hash of the name."""
-
-    id: int = 0
-    description: str | None = None
-    private: bool = False
-    archived: bool = False
-    disabled: bool = False
-    # git refuses it although REST says that it is not disabled, as was seen.
-    disabled_for_git: bool = False
-    fork: bool = False
-    stars: int = 0
-    topics: list[str] = field(default_factory=list)
-    language: str | None = None
-    license: str | None = "Apache-2.0"
-    created_at: str = "2020-01-01T00:00:00Z"
-    former_names: list[str] = field(default_factory=list)
-    # 403 or 451 while GitHub withholds the repository, and the reason it gives.
-    block_status: int | None = None
-    block_reason: str = "dmca"
-
-
-@dataclass
-class Repository:
-    full_name: str
-    path: Path
-    metadata: Metadata
-
-    @property
-    def id(self) -> int:
-        return self.metadata.id
-
-    @property
-    def owner(self) -> str:
-        return self.full_name.partition("/")[0]
-
-    @property
-    def name(self) -> str:
-        return self.full_name.partition("/")[2]
-
-    @property
-    def default_branch(self) -> str:
-        return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
-
-    @property
-    def pushed_at(self) -> str:
-        """When the refs last changed, by whatever means: a push, an action, somebody's git in the folder."""
-        places = [self.path / "HEAD", self.path / "packed-refs"]
-        for folder, _, files in os.walk(self.path / "refs"):
-            places += [Path(folder), *(Path(folder, name) for name in files)]
-        newest = max(place.stat().st_mtime for place in places if place.exists())
-        return datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    @property
-    def size(self) -> int:
-        """KB of git data, 0 for a repository without objects."""
-        found = (Path(folder, name) for folder, _, names in os.walk(self.path / "objects") for name in names)
-        return sum(file.stat().st_size for file in found if file.suffix != ".rev") // 1024
 
 
 def _stable_id(seed: str) -> int:
@@ -84,21 +26,46 @@ class Catalogue:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.listed = Listed()
         self._names_by_id: dict[int, str] = {}
 
     def all(self) -> Iterator[Repository]:
-        for path in sorted(self.root.glob("*/*.git")):
+        yield from self._on_disk("*")
+        yield from self.listed
+
+    def _on_disk(self, owner: str) -> Iterator[Repository]:
+        for path in sorted(self.root.glob(f"{owner}/*.git")):
             yield self._load(path)
+
+    def of_owner(self, login: str) -> Iterator[Repository]:
+        for path in self._folders():
+            if path.name.lower() == login.lower():
+                yield from self._on_disk(path.name)
+        yield from self.listed.of_owner(login)
+
+    def owners(self) -> Iterator[str]:
+        """Everybody who owns something now."""
+        yield from (path.name for path in self._folders() if any(path.glob("*.git")))
+        yield from self.listed.owners()
+
+    def owner(self, login: str) -> str | None:
+        """The login as its owner writes it, if it owns something now."""
+        return next((owner for owner in self.owners() if owner.lower() == login.lower()), None)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.root.iterdir()) if self.root.is_dir() else []
 
     def find(self, full_name: str) -> Repository | None:
         """The repository of that name now, whatever the case of its letters."""
         if not FULL_NAME.fullmatch(full_name):
             return None
+        if listed := self.listed.find(full_name):
+            return listed
         path = self.root / f"{full_name}.git"
         if (path / "HEAD").exists():
             return self._load(path)
         lowered = full_name.lower()
-        return next((found for found in self.all() if found.full_name.lower() == lowered), None)
+        return next((found for found in self._on_disk("*") if found.full_name.lower() == lowered), None)
 
     def find_former(self, full_name: str) -> Repository | None:
         """The repository that had this name before. A new one of this name hides it."""
@@ -108,13 +75,15 @@ class Catalogue:
                 found = self._load(path.with_suffix(".git"))
                 if lowered in (name.lower() for name in found.metadata.former_names):
                     return found
-        return None
+        return self.listed.find_former(full_name)
 
     def find_id(self, repository_id: int) -> Repository | None:
+        if listed := self.listed.by_id.get(repository_id):
+            return listed
         known = self._names_by_id.get(repository_id)
         if known and (found := self.find(known)) and found.id == repository_id:
             return found
-        return next((found for found in self.all() if found.id == repository_id), None)
+        return next((found for found in self._on_disk("*") if found.id == repository_id), None)
 
     def _load(self, path: Path) -> Repository:
         full_name = f"{path.parent.name}/{path.name.removesuffix('.git')}"
@@ -125,18 +94,33 @@ class Catalogue:
         return Repository(full_name, path, metadata)
 
     def save(self, repository: Repository) -> None:
-        text = json.dumps(asdict(repository.metadata), indent=2)
-        repository.path.with_suffix(".json").write_text(text)
+        if repository not in self.listed:
+            text = json.dumps(asdict(repository.metadata), indent=2)
+            repository.path.with_suffix(".json").write_text(text)
 
-    def new_id(self, full_name: str) -> int:
+    def taken_ids(self) -> set[int]:
+        """The ids of all that are there, and of those that were seen before."""
+        return {found.id for found in self.all()} | self._names_by_id.keys()
+
+    def new_id(self, full_name: str, taken: set[int] | None = None) -> int:
         """An id that no repository of this name had before, as far as its own past tells."""
-        taken = {found.id for found in self.all()} | self._names_by_id.keys()
+        known = self.taken_ids() if taken is None else taken
         generation = 0
-        while (candidate := _stable_id(f"{full_name}#{generation}")) in taken:
+        while (candidate := _stable_id(f"{full_name}#{generation}")) in known:
             generation += 1
         return candidate
 
+    def list_in_memory(self, full_name: str, git: Path | None, metadata: Metadata) -> Repository:
+        """git: the bare repository that it shows to git; None for none, which git is told with a 404."""
+        made = Repository(full_name, git or self.root / f"{full_name}.git", metadata)
+        self.listed.add(made)
+        self._names_by_id[made.id] = full_name
+        return made
+
     def move(self, repository: Repository, full_name: str) -> None:
+        if repository in self.listed:
+            self.listed.move(repository, full_name)
+            return
         target = self.root / f"{full_name}.git"
         target.parent.mkdir(parents=True, exist_ok=True)
         described = repository.path.with_suffix(".json")
@@ -147,5 +131,8 @@ class Catalogue:
         self.save(repository)
 
     def delete(self, repository: Repository) -> None:
+        if repository in self.listed:
+            self.listed.remove(repository)
+            return
         repository.path.with_suffix(".json").unlink(missing_ok=True)
         shutil.rmtree(repository.path)

@@ -1,25 +1,30 @@
 """The JSON that GitHub's REST API answers with."""
 
 import base64
-import hashlib
 from typing import Any
 
-from .catalogue import Repository
+from .people import Account
+from .repository import Repository
 
 DOCS = "https://docs.github.com/rest"
 
 
-def _number(seed: str) -> int:
-    return int.from_bytes(hashlib.sha256(seed.lower().encode()).digest()[:3], "big")
-
-
-def _node_id(kind: str, number: int) -> str:
+def node_id(kind: str, number: int) -> str:
     return f"{kind}_" + base64.urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
 
 
-def user(login: str, api: str, web: str) -> dict[str, Any]:
-    """The short form that is embedded everywhere."""
-    number, home = _number(login), f"{api}/users/{login}"
+def number_of(node: str, kind: str = "R") -> int | None:
+    """The number that a node id stands for; None where it is none of that kind."""
+    prefix, _, text = node.partition("_")
+    try:
+        return int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) if prefix == kind else None
+    except ValueError:
+        return None
+
+
+def user(who: Account, api: str, web: str) -> dict[str, Any]:
+    """The short form that is embedded everywhere, of organisations as well."""
+    login, number, home = who.login, who.id, f"{api}/users/{who.login}"
     links = {
         "followers_url": "/followers",
         "following_url": "/following{/other_user}",
@@ -34,16 +39,42 @@ def user(login: str, api: str, web: str) -> dict[str, Any]:
     return {
         "login": login,
         "id": number,
-        "node_id": _node_id("U", number),
+        "node_id": node_id("O" if who.organization else "U", number),
         "avatar_url": f"https://avatars.githubusercontent.com/u/{number}?v=4",
         "gravatar_id": "",
         "url": home,
         "html_url": f"{web}/{login}",
         **{name: home + rest for name, rest in links.items()},
-        "type": "User",
+        "type": "Organization" if who.organization else "User",
         "user_view_type": "public",
         "site_admin": False,
     }
+
+
+def organization(who: Account, api: str, web: str) -> dict[str, Any]:
+    """As `GET /orgs/…` shows it."""
+    home = f"{api}/orgs/{who.login}"
+    links = ("repos", "events", "hooks", "issues")
+    return {
+        "login": who.login,
+        "id": who.id,
+        "node_id": node_id("O", who.id),
+        "url": home,
+        **{f"{name}_url": f"{home}/{name}" for name in links},
+        "members_url": f"{home}/members{{/member}}",
+        "public_members_url": f"{home}/public_members{{/member}}",
+        "avatar_url": f"https://avatars.githubusercontent.com/u/{who.id}?v=4",
+        "description": None,
+        "name": who.login,
+        "html_url": f"{web}/{who.login}",
+        "public_repos": 0,
+        "type": "Organization",
+    }
+
+
+def rights(*, owner: bool) -> dict[str, bool]:
+    """What the caller may do with a repository that it sees."""
+    return {**dict.fromkeys(("admin", "maintain", "push", "triage"), owner), "pull": True}
 
 
 _LINKS = [
@@ -124,17 +155,28 @@ _LINK_NAMES = [
 ]
 
 
-def repository(found: Repository, api: str, web: str, *, signed_in: bool, full: bool = True) -> dict[str, Any]:
-    """One repository as `GET /repos/…` shows it, or without the members that only the full form has."""
+def repository(
+    found: Repository,
+    owner: Account,
+    api: str,
+    web: str,
+    *,
+    rights: dict[str, bool] | None = None,
+    full: bool = True,
+) -> dict[str, Any]:
+    """One repository as `GET /repos/…` shows it, or without the members that only the full form has.
+
+    rights: what the caller may do; None for those who did not sign in.
+    """
     data, home, page = found.metadata, f"{api}/repos/{found.full_name}", f"{web}/{found.full_name}"
     pushed_at = found.pushed_at
     document: dict[str, Any] = {
         "id": found.id,
-        "node_id": _node_id("R", found.id),
+        "node_id": node_id("R", found.id),
         "name": found.name,
         "full_name": found.full_name,
         "private": data.private,
-        "owner": user(found.owner, api, web),
+        "owner": user(owner, api, web) | {"login": found.owner},
         "html_url": page,
         "description": data.description,
         "fork": data.fork,
@@ -163,8 +205,8 @@ def repository(found: Repository, api: str, web: str, *, signed_in: bool, full: 
         "visibility": "private" if data.private else "public",
         "default_branch": found.default_branch,
     }
-    if signed_in:
-        document["permissions"] = {**dict.fromkeys(("admin", "maintain", "push", "triage"), False), "pull": True}
+    if rights is not None:
+        document["permissions"] = rights
     if full:
         document |= {"temp_clone_token": None, "network_count": 0, "subscribers_count": 1}
     return document

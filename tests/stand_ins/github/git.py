@@ -66,7 +66,7 @@ class GitEndpoint:
     def _refusal(self, caller: Caller | None, found: Repository | None, service: str) -> web.Response | None:
         if service == "git-receive-pack" and caller is None:
             return text(401, "No anonymous write access.", CHALLENGE)
-        if found is None or not _sees(caller, found):
+        if found is None or not found.has_git or not _sees(caller, found):
             if caller is None:
                 return text(401, "Repository not found.", CHALLENGE)
             return text(404, "Repository not found.")

@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..processes import GitFailed
-from ..serving import Action, ActionError, StandIn
-from .accounts import Accounts
-from .catalogue import FULL_NAME, Catalogue, Metadata, Repository
-from .rest import RestApi
-
-NOTHING = "0" * 40
+from ..serving import Action, ActionError
+from .catalogue import FULL_NAME, Metadata, Repository
+from .granting import Granting
+from .listed import moment
 
 
-class Steering(StandIn):
+class Steering(Granting):
     """The actions, over a catalogue on disk. Names are `owner/name`; branches and tags are short names."""
-
-    catalogue: Catalogue
-    accounts: Accounts
-    rest: RestApi
 
     def actions(self) -> dict[str, Action]:
         names = [
@@ -38,21 +32,8 @@ class Steering(StandIn):
             "create_tag",
             "delete_tag",
             "refs",
-            "add_token",
-            "revoke_token",
-            "add_app",
-            "exhaust_limit",
-            "secondary_limit",
-            "star",
-            "unstar",
         ]
-        return {name: getattr(self, name) for name in names}
-
-    def _repository(self, repository: str) -> Repository:
-        found = self.catalogue.find(repository)
-        if found is None:
-            raise ActionError(f"no repository {repository}")
-        return found
+        return {**super().actions(), **{name: getattr(self, name) for name in names}}
 
     async def _git(self, path: Path, *arguments: str, data: bytes = b"") -> str:
         try:
@@ -92,6 +73,7 @@ class Steering(StandIn):
         if self.catalogue.find(to) is not None:
             raise ActionError(f"{to} exists")
         self.catalogue.move(self._repository(repository), to)
+        self.accounts.renamed(repository, to)
 
     async def forget_former_names(self, repository: str) -> None:
         """The old names redirect no more, as after somebody took one and let it go again."""
@@ -100,7 +82,10 @@ class Steering(StandIn):
         self.catalogue.save(found)
 
     async def delete_repository(self, repository: str) -> None:
-        self.catalogue.delete(self._repository(repository))
+        """It is gone, and who had starred it has not any more."""
+        found = self._repository(repository)
+        self.rest.stars.forget(found.id)
+        self.catalogue.delete(found)
 
     async def recreate_repository(self, repository: str) -> int:
         """Another repository takes the name: empty, with another id, which is returned."""
@@ -118,7 +103,11 @@ class Steering(StandIn):
         self.catalogue.save(found)
 
     async def set_default_branch(self, repository: str, branch: str) -> None:
-        await self._git(self._repository(repository).path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        found = self._repository(repository)
+        if found.metadata.default_branch is not None:
+            await self.set_metadata(repository, default_branch=branch)
+        else:
+            await self._git(found.path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
 
     async def commit(
         self, repository: str, branch: str | None = None, files: dict[str, str] | None = None, message: str = "Change"
@@ -162,6 +151,9 @@ class Steering(StandIn):
         if parent is None:
             stream.insert(0, f"reset {ref}\n".encode())
         await self._git(found.path, "fast-import", "--quiet", "--force", data=b"".join(stream))
+        if found.metadata.pushed_at is not None:
+            found.metadata.pushed_at = moment(datetime.now(UTC))
+            self.catalogue.save(found)
         return await self._git(found.path, "rev-parse", ref)
 
     async def create_branch(self, repository: str, branch: str, at: str = "HEAD") -> str:
@@ -191,42 +183,3 @@ class Steering(StandIn):
         """Every ref and the object it points to."""
         lines = await self._git(self._repository(repository).path, "for-each-ref", "--format=%(objectname) %(refname)")
         return {ref: oid for oid, _, ref in (line.partition(" ") for line in lines.splitlines())}
-
-    async def add_token(
-        self,
-        token: str,
-        login: str = "octocat",
-        repositories: list[str] | None = None,
-        scopes: list[str] | None = None,
-    ) -> None:
-        """repositories: the private ones that the token may see; None for all. scopes: makes it a classic token."""
-        self.accounts.add_token(token, login, repositories, scopes)
-
-    async def revoke_token(self, token: str) -> bool:
-        return self.accounts.revoke(token)
-
-    async def add_app(
-        self, app_id: str, public_key: str, installation_id: int, repositories: list[str] | None = None
-    ) -> None:
-        self.accounts.add_app(app_id, public_key, installation_id, repositories)
-
-    async def exhaust_limit(self, token: str | None = None, remaining: int = 0, seconds: int = 3600) -> None:
-        """The primary limit: so many requests are left until it resets in `seconds`."""
-        self.accounts.exhaust(token, remaining, seconds)
-
-    async def secondary_limit(self, count: int | None = 1, status: int = 403, retry_after: int | None = 60) -> int:
-        """The next REST requests meet the secondary limit; returns the id of the fault."""
-        words = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        headers = {"Content-Type": "application/json; charset=utf-8", "X-RateLimit-Remaining": "4000"}
-        if retry_after is not None:
-            headers["Retry-After"] = str(retry_after)
-        body = f'{{"message":"{words}","documentation_url":"https://docs.github.com/rest","status":"{status}"}}'
-        path = r"^(/api/v3)?/(repos|repositories|users?)/"
-        return self.faults.add(path=path, count=count, status=status, headers=headers, body=body).id
-
-    async def star(self, login: str, repository: str, at: str | None = None) -> None:
-        when = at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.rest.stars.setdefault(login, {})[self._repository(repository).id] = when
-
-    async def unstar(self, login: str, repository: str) -> None:
-        self.rest.stars.get(login, {}).pop(self._repository(repository).id, None)
