@@ -1,38 +1,28 @@
-"""GitHub's REST API: a repository's metadata, and the token that git uses. What refusals mean: `github_errors`."""
+"""GitHub with one credential: repositories, lists of them, whose they are, and the token that git uses."""
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+import copy
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
-
-import requests
-from github import Auth
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ..api.conditions import Reason
-from ..api.errors import Retry, Stalled, SyncError, Waiting
-from ..api.observed import SourceRepository
-from . import github_errors
-from .credentials import Anonymous, App, Credentials, Token
-from .github_client import Answer, Astray, Clients, Closed, Oversized
+from ..api.errors import Stalled, SyncError
+from ..api.observed import Account, Change, Owned, Page, RateLimit, Scope, SourceRepository, Starred
+from ..api.urgency import Urgency
+from . import github_accounts, github_errors, github_graphql, github_listing
+from .credentials import Anonymous, App, Credentials
+from .github_accounts import Person
+from .github_budget import CORE
+from .github_client import Answer
+from .github_http import Counts, GitHubHttp
+from .github_listing import Place
 from .github_repository import FULL_NAME, read_repository
-from .trust import ssl_context
 
-# A git process must get through its run with it; PyGithub itself renews only in the last 20 seconds.
+# A git process must get through its run with it.
 _GIT_TOKEN_LASTS = timedelta(minutes=30)
 # 10,000 mirrors with one credential find their own answers again; an entry is about 1 KB.
 _KEPT_ANSWERS = 16_384
-
-
-@dataclass(frozen=True)
-class RateLimit:
-    """GitHub's word on this credential's primary limit, as of its last answer."""
-
-    remaining: int
-    limit: int
-    reset: datetime
 
 
 class GitHub:
@@ -46,37 +36,39 @@ class GitHub:
         pool: int = 2,
         *,
         clock: Callable[[], datetime],
+        counts: Counts | None = None,
     ) -> None:
-        self._api_url = _checked_url(api_url)
-        self._host = urlsplit(self._api_url).netloc
-        self._credentials = credentials
-        self._clock = clock
-        trust = None if ca is None else ssl_context(ca)
-        self._bearer = _bearer(credentials)
-        self._clients = Clients(self._api_url, self._bearer, trust, pool)
-        self._app = (
-            Clients(self._api_url, Auth.AppAuth(credentials.app_id, credentials.private_key), trust, 1)
-            if isinstance(credentials, App)
-            else None
-        )
-        self._minting = asyncio.Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._rate_limit: RateLimit | None = None
-        self._resume_at: datetime | None = None
-        self._login: str | None = None
+        self._http = GitHubHttp(api_url, credentials, ca, pool, clock, Counter() if counts is None else counts)
+        self._known = _Known()
+        self._urgency = Urgency.ASKED
+
+    def with_urgency(self, urgency: Urgency) -> "GitHub":
+        """The same connection, limits and answers, for requests of that urgency."""
+        view = copy.copy(self)
+        view._urgency = urgency
+        return view
 
     @property
     def anonymous(self) -> bool:
-        return isinstance(self._credentials, Anonymous)
+        return self._http.anonymous
 
     @property
     def mints_tokens(self) -> bool:
-        return isinstance(self._credentials, App)
+        return isinstance(self._http.credentials, App)
+
+    @property
+    def host(self) -> str:
+        return self._http.host
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """None before the first answer, and where the server has no limits."""
-        return self._rate_limit
+        return self._http.budget.limits.get(CORE)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """By resource: `core`, `graphql`, and `app` for what an App asks for itself."""
+        return self._http.budget.limits
 
     async def repository(self, full_name: str) -> SourceRepository:
         if not FULL_NAME.fullmatch(full_name):
@@ -90,79 +82,62 @@ class GitHub:
             raise github_errors.not_github(what, "it has another id")
         return found
 
+    async def account(self, login: str | None) -> Account:
+        return (await (self._ask_for_own() if login is None else self._person(login))).account
+
+    async def page(self, scope: Scope, cursor: str = "", etag: str = "") -> Page:
+        place = await self._place(scope)
+        url = github_listing.page_url(self._http.api_url, place, cursor)
+        headers = place.headers | ({"If-None-Match": etag} if etag else {})
+        answer = await self._http.get(url, place.what, self._urgency, headers)
+        if answer.status == 304 and etag:
+            return Page(unchanged=True, etag=etag)
+        if answer.status == 404 and place.login:
+            self._known.people.pop(place.login.lower(), None)  # it may have become an organisation
+            raise self._no_such(place.login, answer)
+        if answer.status != 200:
+            raise self._http.refused(answer, place.what, needs=place.needs)
+        return Page(
+            rows=github_listing.read_rows(answer.body, place),
+            next=github_listing.next_cursor(answer.headers, self._http.api_url, place, cursor),
+            etag=str(answer.headers.get("etag", "")),
+        )
+
+    async def is_starred(self, full_name: str) -> bool:
+        """GitHub answers with a status alone."""
+        what = f"whether {full_name} is starred"
+        answer = await self._http.get(f"/user/starred/{full_name}", what, self._urgency)
+        if answer.status == 404 and github_errors.is_githubs(answer.body):
+            return False
+        if answer.status != 204:
+            raise self._http.refused(answer, what, needs=github_listing.STARRING)
+        return True
+
+    async def star_lists(self, user: str | None) -> Mapping[str, frozenset[int]]:
+        return await github_graphql.star_lists(self._http, self._urgency, user)
+
+    async def changes(self, node_ids: Sequence[str]) -> Mapping[str, Change]:
+        return await github_graphql.changes(self._http, self._urgency, node_ids) if node_ids else {}
+
     async def git_token(self) -> str | None:
-        await self._renew(_GIT_TOKEN_LASTS)
-        return None if self._bearer is None else self._bearer.value
+        return await self._http.token(_GIT_TOKEN_LASTS)
 
     async def close(self) -> None:
-        self._clients.close()
-        if self._app is not None:
-            self._app.close()
+        self._http.close()
 
     async def _repository(self, path: str, what: str, owner: str = "") -> SourceRepository:
-        await self._renew(timedelta(minutes=1))
-        kept = self._kept.get(path)
-        answer = await self._request(self._clients, "GET", path, what, {"If-None-Match": kept.etag} if kept else {})
+        kept = self._known.repositories.get(path)
+        headers = {"If-None-Match": kept.etag} if kept else {}
+        answer = await self._http.get(path, what, self._urgency, headers)
         if answer.status == 304 and kept is not None:
-            self._kept[path] = kept
-            self._kept.move_to_end(path)
+            self._known.keep(path, kept)
             return kept.repository
         if answer.status != 200:
-            raise self._refusal(answer, what, owners_eyes=await self._is_owners(answer, owner))
-        repository = read_repository(answer.body, what, self._api_url)
+            raise self._http.refused(answer, what, owners_eyes=await self._is_owners(answer, owner))
+        repository = read_repository(answer.body, what, self._http.api_url)
         if etag := answer.headers.get("etag"):
-            self._keep(path, _Kept(etag, repository))
+            self._known.keep(path, _Kept(etag, repository))
         return repository
-
-    def _keep(self, path: str, kept: "_Kept") -> None:
-        self._kept[path] = kept
-        self._kept.move_to_end(path)
-        if len(self._kept) > _KEPT_ANSWERS:
-            self._kept.popitem(last=False)
-
-    async def _request(
-        self, clients: Clients, verb: str, path: str, what: str, headers: dict[str, str] | None = None
-    ) -> Answer:
-        now = self._clock()
-        if self._resume_at is not None and now < self._resume_at:
-            # Asking on while limited may get the credential banned, says GitHub.
-            raise github_errors.limit_reached(self._resume_at, now)
-        try:
-            answer = await clients.request(verb, path, headers)
-            if verb == "GET" and answer.status in (302, 307, 308):  # PyGithub follows 301 alone
-                answer = await clients.request(verb, self._same_host(answer), headers)
-        except Astray as error:
-            raise Retry(
-                Reason.SOURCE_UNAVAILABLE,
-                f"{self._host} leads to another server, or in circles, for {what}: is spec.source.apiURL right?",
-            ) from error
-        except Closed as error:
-            raise Retry(Reason.SOURCE_UNAVAILABLE, f"The connection to {self._host} is being replaced") from error
-        except Oversized as error:
-            raise github_errors.not_github(what, "too long") from error
-        except requests.RequestException as error:
-            raise github_errors.unreachable(error, self._host) from error
-        except (ValueError, OverflowError) as error:  # PyGithub or requests could not make sense of it
-            raise github_errors.not_github(what, "unreadable") from error
-        self._note_limits(answer)
-        return answer
-
-    def _same_host(self, answer: Answer) -> str:
-        location = str(answer.headers.get("location", ""))
-        target, here = urlsplit(location), urlsplit(self._api_url)
-        if (target.scheme, target.netloc) != (here.scheme, here.netloc):
-            raise Astray
-        return location
-
-    def _note_limits(self, answer: Answer) -> None:
-        reset = github_errors.reset_time(answer.headers)
-        try:
-            remaining = int(float(answer.headers["x-ratelimit-remaining"]))
-            limit = int(float(answer.headers["x-ratelimit-limit"]))
-        except (KeyError, ValueError, OverflowError):
-            return
-        if reset is not None:
-            self._rate_limit = RateLimit(remaining, limit, reset)
 
     async def _is_owners(self, answer: Answer, owner: str) -> bool:
         """Whether nothing of `owner`'s could be hidden from the token that got this 404.
@@ -172,49 +147,82 @@ class GitHub:
         scopes = str(answer.headers.get("x-oauth-scopes", "")).split(",")
         if answer.status != 404 or not owner or "repo" not in map(str.strip, scopes):
             return False
-        if self._login is None:
-            try:
-                user = await self._request(self._clients, "GET", "/user", "the token's user")
-                self._login = _User.model_validate_json(user.body).login if user.status == 200 else None
-            except (SyncError, ValidationError):
-                return False  # not known is not gone
-        return self._login is not None and self._login.lower() == owner.lower()
+        try:
+            own = await self._own()
+        except SyncError:
+            return False  # not known is not gone
+        return own.account.login.lower() == owner.lower()
 
-    def _refusal(self, answer: Answer, what: str, *, owners_eyes: bool = False) -> SyncError:
-        now = self._clock()
-        refusal = github_errors.refusal(
-            answer.status,
-            answer.headers,
-            answer.body,
-            what,
-            anonymous=self.anonymous,
-            owners_eyes=owners_eyes,
-            now=now,
-        )
-        if isinstance(refusal, Waiting):
-            self._resume_at = now + refusal.after
-        return refusal
+    async def _own(self) -> Person:
+        """The token's owner, or who installed the App; asked for once where nothing hangs on a new login."""
+        return self._known.own or await self._ask_for_own()
 
-    async def _renew(self, lasts: timedelta) -> None:
-        """Mints an installation token of the App where the present one is not valid for that long."""
-        if self._app is None or self._bearer is None or not isinstance(self._credentials, App):
-            return
-        async with self._minting:  # one token, however many ask
-            if self._bearer.expires is not None and self._bearer.expires - self._clock() >= lasts:
-                return
-            app = self._credentials
-            what = f"installation {app.installation_id} of the App {app.app_id}"
-            path = f"/app/installations/{app.installation_id:d}/access_tokens"
-            answer = await self._request(self._app, "POST", path, what)
-            if answer.status in (401, 404):
-                raise github_errors.installation_refused(app.app_id, app.installation_id)
-            if answer.status != 201:
-                raise self._refusal(answer, what)
-            try:
-                minted = _Minted.model_validate_json(answer.body)
-            except ValidationError as error:
-                raise github_errors.not_github(what, "it is no access token") from error
-            self._bearer.value, self._bearer.expires = minted.token, minted.expires_at
+    async def _ask_for_own(self) -> Person:
+        match self._http.credentials:
+            case Anonymous():
+                raise Stalled(
+                    Reason.INVALID_SPEC,
+                    "Without a token nobody is its owner: set spec.source.secretRef, or spec.user (spec.owner of an "
+                    "OwnedReposSync)",
+                )
+            case App():
+                what = "the App's installation"
+                answer = await self._http.ask_as_app("GET", "", what, expected=200)
+                own = github_accounts.read_installation(answer.body, what)
+            case _:
+                what = "the token's user"
+                answer = await self._http.get("/user", what, self._urgency)
+                if answer.status != 200:
+                    raise self._http.refused(answer, what, needs="none but a user's own token")
+                own = github_accounts.read_person(answer.body, what)
+        self._known.own = own
+        return own
+
+    async def _person(self, login: str) -> Person:
+        github_accounts.check_login(login)
+        what = f"the account {login}"
+        answer = await self._http.get(f"/users/{login}", what, self._urgency)
+        if answer.status == 404:
+            raise self._no_such(login, answer)
+        if answer.status != 200:
+            raise self._http.refused(answer, what)
+        person = github_accounts.read_person(answer.body, what)
+        self._known.people[login.lower()] = person
+        return person
+
+    def _no_such(self, login: str, answer: Answer) -> SyncError:
+        if not github_errors.is_githubs(answer.body):
+            return github_errors.not_github(f"the account {login}", "status 404")
+        return github_errors.user_not_found(login)
+
+    async def _place(self, scope: Scope) -> Place:
+        app = isinstance(self._http.credentials, App)
+        match scope:
+            case Starred(None):
+                if app or self.anonymous:
+                    raise Stalled(
+                        Reason.INVALID_SPEC,
+                        "Only a user's own token has stars of its own: set spec.user, or give such a token in "
+                        "spec.source.secretRef",
+                    )
+                return github_listing.stars_of(None)
+            case Starred(str() as user):
+                github_accounts.check_login(user)
+                return github_listing.stars_of(user)
+            case Owned(None) if not app:
+                raise github_errors.only_for_apps(github_listing.of_installation().what)
+            case Owned(str() as owner) if not app:
+                return await self._owned_by(owner)
+            case _:
+                return github_listing.of_installation()
+
+    async def _owned_by(self, owner: str) -> Place:
+        person = self._known.people.get(owner.lower()) or await self._person(owner)
+        if person.organization:
+            return github_listing.owned_by_organization(owner)
+        if not self.anonymous and (await self._own()).account.id == person.account.id:
+            return github_listing.owned_by_token()
+        return github_listing.owned_by_user(owner)
 
 
 @dataclass(frozen=True)
@@ -225,57 +233,16 @@ class _Kept:
     repository: SourceRepository
 
 
-class _Bearer(Auth.Auth):
-    """The token of every request, replaced where an App's runs out. PyGithub masks it in its log."""
+@dataclass
+class _Known:
+    """What was answered before: to all who use the credential."""
 
-    def __init__(self, value: str) -> None:
-        self.value = value
-        self.expires: datetime | None = None
+    repositories: "OrderedDict[str, _Kept]" = field(default_factory=OrderedDict)
+    people: dict[str, Person] = field(default_factory=dict)
+    own: Person | None = None
 
-    @property
-    def token_type(self) -> str:
-        return "token"
-
-    @property
-    def token(self) -> str:
-        return self.value
-
-
-class _User(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    login: str
-
-
-class _Minted(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    token: str
-    expires_at: AwareDatetime
-
-
-def _bearer(credentials: Credentials) -> _Bearer | None:
-    match credentials:
-        case Anonymous():
-            return None
-        case Token(value):
-            return _Bearer(value)
-        case App():
-            return _Bearer("")
-
-
-def _checked_url(api_url: str) -> str:
-    """Without a slash at its end. Never quoted in a message: it may hold what should not be there."""
-    url = api_url.rstrip("/")
-    try:
-        parts = urlsplit(url)
-        legal = parts.scheme in ("https", "http") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        legal = False
-    if not legal or "@" in parts.netloc or parts.query or parts.fragment:
-        raise Stalled(
-            Reason.INVALID_SPEC,
-            "spec.source.apiURL must be an http(s) URL without user, password, query or fragment, "
-            "such as https://api.github.com or https://HOST/api/v3",
-        )
-    return url
+    def keep(self, path: str, kept: _Kept) -> None:
+        self.repositories[path] = kept
+        self.repositories.move_to_end(path)
+        if len(self.repositories) > _KEPT_ANSWERS:
+            self.repositories.popitem(last=False)

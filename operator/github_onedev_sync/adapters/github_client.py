@@ -7,7 +7,7 @@ Its retries, sleeps and throttles are off: what an answer means is for the calle
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +19,8 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from requests.adapters import HTTPAdapter
 
 from .. import __version__
+from ..api.errors import SyncError
+from .turns import Turns
 
 API_VERSION = "2022-11-28"
 # A call in a thread cannot be cancelled; this is for connecting and for each wait for bytes, in seconds.
@@ -27,7 +29,7 @@ TIMEOUT = 15
 _CALL_SECONDS = 60
 # A repository is some 10 KB, a page of a hundred below 1 MB.
 _BODY_LIMIT = 8 * 1024 * 1024
-# PyGithub follows 301 and repeats 202 without end. Two renames and one hiccup are plenty.
+# PyGithub repeats 202 without end.
 _EXCHANGES_PER_CALL = 4
 
 # At DEBUG PyGithub writes whole answers into the log, and the answer to an App's request is a token.
@@ -37,7 +39,7 @@ _Connection = HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass
 
 
 class Astray(Exception):
-    """The call led to another host, or round in circles."""
+    """The call led to another host, or goes on for ever."""
 
 
 class Closed(Exception):
@@ -62,20 +64,35 @@ class Clients:
 
     def __init__(self, api_url: str, auth: Auth.Auth | None, trust: ssl.SSLContext | None, size: int) -> None:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="github")
-        self._idle: asyncio.Queue[_Client] = asyncio.Queue()
+        self._turns = Turns(_Client(api_url, auth, trust) for _ in range(size))
         self._closed = False
-        for _ in range(size):
-            self._idle.put_nowait(_Client(api_url, auth, trust))
 
-    async def request(self, verb: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Raises `requests.RequestException`, `Astray` or `Closed`."""
+    async def request(
+        self,
+        verb: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        urgency: int = 0,
+        admit: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """`url` is a path below the API's, or an address of its host. No redirect is followed; 301 is told as 308.
+
+        `admit` is called when it is this call's turn, and may refuse it with a `SyncError`. Raises
+        `requests.RequestException`, `Astray` or `Closed` besides.
+        """
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                client = await self._idle.get()
-                if self._closed:
-                    self._idle.put_nowait(client)  # the next who waits must learn it too
-                    raise Closed
-                work = asyncio.wrap_future(self._threads.submit(client.request, verb, path, dict(headers or {})))
+                client = await self._turns.take(urgency)
+                try:
+                    if self._closed:
+                        raise Closed
+                    admit()
+                except (Closed, SyncError):
+                    self._turns.give(client)  # the next who waits must learn it too
+                    raise
+                work = asyncio.wrap_future(self._threads.submit(client.request, verb, url, dict(headers or {}), body))
                 # The thread goes on where this task is cancelled, and keeps its client until it is through.
                 work.add_done_callback(lambda _: self._give_back(client))
                 return await asyncio.shield(work)
@@ -86,13 +103,13 @@ class Clients:
         """A call under way is left to end by itself."""
         self._closed = True
         self._threads.shutdown(wait=False)
-        for _ in range(self._idle.qsize()):
-            self._give_back(self._idle.get_nowait())
+        for client in self._turns.idle():
+            client.close()
 
     def _give_back(self, client: "_Client") -> None:
         if self._closed:
             client.close()
-        self._idle.put_nowait(client)
+        self._turns.give(client)
 
 
 class _Client:
@@ -111,13 +128,10 @@ class _Client:
         ).requester
         self._connection = _connect(api_url, trust)
 
-    def request(self, verb: str, path: str, headers: dict[str, str]) -> Answer:
+    def request(self, verb: str, url: str, headers: dict[str, str], body: Mapping[str, Any] | None) -> Answer:
         counted = cast(_Connection, _Counted(self._connection))
         headers = {"Accept": "application/vnd.github+json", **headers}
-        try:
-            return Answer(*self._requester.requestJson(verb, path, headers=headers, cnx=counted))
-        except RuntimeError as error:  # PyGithub's word for a redirect to another scheme or host
-            raise Astray from error
+        return Answer(*self._requester.requestJson(verb, url, headers=headers, input=body, cnx=counted))
 
     def close(self) -> None:
         self._connection.close()
@@ -185,4 +199,7 @@ class _Counted:
         self._connection.request(*args)
 
     def getresponse(self) -> Any:
-        return self._connection.getresponse()
+        response = self._connection.getresponse()
+        if response.status == 301:  # PyGithub would follow it without the query
+            response.status = 308
+        return response

@@ -20,20 +20,30 @@ _SHORTEST_WAIT = timedelta(seconds=1)
 _WITHOUT_HINT = timedelta(seconds=60)
 # The primary limit is renewed every hour; anything longer is not GitHub's word.
 _LONGEST_WAIT = timedelta(hours=1)
+# Less is the way of the answer, and the seconds that a Date does not tell.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _QUOTED = 200
 
 Headers = Mapping[str, Any]
 
 
 def refusal(
-    status: int, headers: Headers, body: str, what: str, *, anonymous: bool, owners_eyes: bool = False, now: datetime
+    status: int,
+    headers: Headers,
+    body: str,
+    what: str,
+    *,
+    anonymous: bool,
+    owners_eyes: bool = False,
+    needs: str = "Metadata and Contents: read",
+    now: datetime,
 ) -> SyncError:
     """The policy for this answer. `what` names the thing asked for; header names are lower-case.
 
-    `owners_eyes` tells that the token would see the thing if it were there.
+    `owners_eyes` tells that the token would see the thing if it were there; `needs` is which permission it takes.
     """
     answer = _members(body)
-    message = _sentence(answer.get("message"))
+    message = sentence(answer.get("message"))
     block = answer.get("block")
     if status == 401:
         return Stalled(
@@ -64,8 +74,8 @@ def refusal(
     if status == 403 and answer:
         return Stalled(
             Reason.SOURCE_AUTHENTICATION_FAILED,
-            f"GitHub denies access to {what}: {message or 'no reason given'}. Check the token's permissions (Metadata "
-            "and Contents: read), its organisation's single sign-on and allowed addresses",
+            f"GitHub denies access to {what}: {message or 'no reason given'}. Check the token's permissions ({needs}), "
+            "its organisation's single sign-on and allowed addresses",
         )
     if 300 <= status < 400:
         return Retry(
@@ -84,33 +94,57 @@ def rate_limited(status: int, headers: Headers, message: str, now: datetime) -> 
     exhausted = headers.get("x-ratelimit-remaining") == "0"
     if not (status == 429 or exhausted or "retry-after" in headers or "rate limit" in message.lower()):
         return None
-    reset = reset_time(headers)
+    reset = reset_time(headers, now)
     after = _retry_after(headers.get("retry-after"), now)
     if after is None and exhausted and reset is not None:
         after = reset - now
     return limit_reached(now + _bounded(after if after is not None else _WITHOUT_HINT), now)
 
 
-def limit_reached(until: datetime, now: datetime) -> Waiting:
+def limit_reached(until: datetime, now: datetime, left: int = 0) -> Waiting:
+    """`left` are the requests that whoever is more urgent may still make."""
     moment = until.astimezone(UTC)
     if moment.second or moment.microsecond:  # never a minute that has passed when people look at the clock
         moment += timedelta(minutes=1)
+    text = f"GitHub allows {left} more requests until {moment:%H:%M} UTC"
     return Waiting(
-        Reason.RATE_LIMITED, f"GitHub allows 0 more requests until {moment:%H:%M} UTC", max(until - now, _SHORTEST_WAIT)
+        Reason.RATE_LIMITED,
+        text + (", which are kept for what is more urgent" if left else ""),
+        max(until - now, _SHORTEST_WAIT),
     )
 
 
-def reset_time(headers: Headers) -> datetime | None:
-    """`x-ratelimit-reset` (seconds since 1970; sometimes written as a float), or None."""
+def reset_time(headers: Headers, now: datetime) -> datetime | None:
+    """`x-ratelimit-reset` (seconds since 1970; sometimes a float) by our clock, which may be off, or None."""
     try:
-        return datetime.fromtimestamp(float(headers["x-ratelimit-reset"]), UTC)
-    except (KeyError, ValueError, OverflowError, OSError):
+        reset = datetime.fromtimestamp(float(headers["x-ratelimit-reset"]), UTC)
+        theirs = parsedate_to_datetime(str(headers["date"])) if "date" in headers else now
+        return reset if abs(now - theirs) <= _CLOCKS_DIFFER else now + (reset - theirs)
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):
         return None
 
 
 def not_github(what: str, saw: str) -> Retry:
     return Retry(
         Reason.SOURCE_UNAVAILABLE, f"The answer for {what} is not GitHub's ({saw}): is spec.source.apiURL right?"
+    )
+
+
+def user_not_found(login: str) -> Stalled:
+    return Stalled(
+        Reason.USER_NOT_FOUND,
+        f"GitHub knows no user or organisation {login}: correct spec.user, or spec.owner of an OwnedReposSync",
+    )
+
+
+def is_githubs(body: str) -> bool:
+    """Whether a refusal is in GitHub's form, and not some other server's page."""
+    return bool(_members(body))
+
+
+def only_for_apps(what: str) -> Stalled:
+    return Stalled(
+        Reason.INVALID_SPEC, f"Only the Secret of a GitHub App leads to {what}: set spec.owner, or give the App's keys"
     )
 
 
@@ -128,6 +162,11 @@ def unreachable(error: requests.RequestException, host: str) -> Retry:
     return Retry(Reason.SOURCE_UNAVAILABLE, text)
 
 
+def sentence(message: object) -> str:
+    """A server's own words on one line."""
+    return " ".join(message.split())[:_QUOTED].rstrip(".") if isinstance(message, str) else ""
+
+
 def _not_found(what: str, *, anonymous: bool) -> str:
     check = (
         "a private repository needs spec.source.secretRef"
@@ -143,10 +182,6 @@ def _members(body: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, Mapping) else {}
-
-
-def _sentence(message: object) -> str:
-    return " ".join(message.split())[:_QUOTED].rstrip(".") if isinstance(message, str) else ""
 
 
 def _link(block: object) -> str:

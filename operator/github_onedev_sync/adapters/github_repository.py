@@ -32,6 +32,7 @@ class _Repository(BaseModel):
     size: Annotated[int, Field(ge=0, lt=2**63)] = 0
     pushed_at: AwareDatetime | None = None
     description: str | None = None
+    node_id: str | None = None
 
 
 def read_repository(body: str, what: str, api_url: str) -> SourceRepository:
