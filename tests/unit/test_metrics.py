@@ -1,13 +1,16 @@
 """The series that Prometheus reads, and the endpoints that serve them."""
 
 import asyncio
+from collections import Counter
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 from prometheus_client import generate_latest
 
+from github_onedev_sync.api.observed import RateLimit
 from github_onedev_sync.observability.health import HealthServer
-from github_onedev_sync.observability.metrics import Gauges, Metrics
+from github_onedev_sync.observability.metrics import Gauges, GitHubUse, Metrics
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -57,6 +60,19 @@ def test_gauges_are_read_when_scraped() -> None:
     assert value(metrics, "resources", kind="RepositoryMirror", ready="True", reason="Synced") == 2
     assert value(metrics, "resources", kind="OneDevServer", ready="Unknown", reason="") == 1
     assert b"_created" not in generate_latest(metrics.registry)
+
+
+def test_the_use_of_github_is_read_when_scraped() -> None:
+    metrics, asked = Metrics(), Counter({("core", "304"): 1})
+    limits: list[tuple[str, str, str, RateLimit]] = []
+    metrics.registry.register(GitHubUse(asked, lambda: limits))
+    asked["core", "304"] += 2
+    limits.append(("api.github.com", "team/github", "core", RateLimit(4990, 5000, datetime(2026, 1, 1, tzinfo=UTC))))
+    place = {"api": "api.github.com", "credential": "team/github", "resource": "core"}
+    assert value(metrics, "github_requests_total", resource="core", status="304") == 3
+    assert value(metrics, "github_rate_limit", **place) == 5000
+    assert value(metrics, "github_rate_limit_remaining", **place) == 4990
+    assert value(metrics, "github_rate_limit_reset_timestamp_seconds", **place) == 1767225600
 
 
 async def test_endpoints() -> None:

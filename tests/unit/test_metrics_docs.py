@@ -1,11 +1,13 @@
 """docs/metrics.md names every series that the controller serves, with its type and labels, and no other."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
-from github_onedev_sync.observability.metrics import PREFIX, Gauges, Metrics
+from github_onedev_sync.api.observed import RateLimit
+from github_onedev_sync.observability.metrics import PREFIX, Gauges, GitHubUse, Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(rf"^\| `({PREFIX}_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -26,6 +28,10 @@ def served() -> dict[str, tuple[str, set[str]]]:
     nothing = lambda: 0  # noqa: E731 - five callables that differ in nothing
     metrics.registry.register(
         Gauges(nothing, nothing, nothing, nothing, lambda: [("RepositoryMirror", "True", "Synced")])
+    )
+    limit = RateLimit(4999, 5000, datetime(2026, 1, 1, tzinfo=UTC))
+    metrics.registry.register(
+        GitHubUse({("core", "304"): 1}, lambda: [("api.github.com", "team/github", "core", limit)])
     )
     return {queried(family): (family.type, labels(family)) for family in metrics.registry.collect()}
 

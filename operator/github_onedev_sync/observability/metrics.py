@@ -2,13 +2,15 @@
 
 import time
 from collections import Counter as Count
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from ..api.observed import RateLimit
 
 PREFIX = "github_onedev_sync"
 
@@ -93,3 +95,35 @@ class Gauges(Collector):
         for labels, count in Count(self.resources()).items():
             resources.add_metric(labels, count)
         yield resources
+
+
+@dataclass(eq=False)
+class GitHubUse(Collector):
+    """Read when scraped: what was asked of GitHub, by resource and status, and what it still allows.
+
+    `rate_limits` tells (API host, credential, resource, limit).
+    """
+
+    requests: Mapping[tuple[str, str], int]
+    rate_limits: Callable[[], Iterable[tuple[str, str, str, RateLimit]]]
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            f"{PREFIX}_github_requests", "Requests to GitHub by resource and status", labels=("resource", "status")
+        )
+        for labels, count in self.requests.items():
+            requests.add_metric(labels, count)
+        yield requests
+        allowed, left, reset = (
+            GaugeMetricFamily(f"{PREFIX}_github_rate_limit{name}", text, labels=("api", "credential", "resource"))
+            for name, text in (
+                ("", "Requests that GitHub allows in an hour"),
+                ("_remaining", "How many of them are left, as of the last answer"),
+                ("_reset_timestamp_seconds", "When they are renewed"),
+            )
+        )
+        for *place, limit in self.rate_limits():
+            allowed.add_metric(place, limit.limit)
+            left.add_metric(place, limit.remaining)
+            reset.add_metric(place, limit.reset.timestamp())
+        yield from (allowed, left, reset)
