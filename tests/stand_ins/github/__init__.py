@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -9,6 +10,7 @@ from ..misbehaviour import Entry
 from ..serving import Action
 from .accounts import ANONYMOUS_LIMIT, Accounts
 from .catalogue import Catalogue
+from .cues import Cues
 from .git import GitEndpoint
 from .lfs import LfsEndpoint
 from .people import People
@@ -36,6 +38,7 @@ class GitHubStandIn(Steering):
         super().__init__(listen, public_url)
         self.repositories = repositories
         self.catalogue = Catalogue(repositories)
+        self._cues = Cues()
         self.people = People(self.catalogue)
         self.accounts = Accounts(self.people, anonymous_limit)
         for token, login in (tokens or {}).items():
@@ -46,7 +49,14 @@ class GitHubStandIn(Steering):
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
 
     def actions(self) -> dict[str, Action]:
-        return {**super().actions(), "commit_lfs": self.commit_lfs}
+        return {**super().actions(), "commit_lfs": self.commit_lfs, "cue": self.cue}
+
+    async def cue(self, path: str, then: dict[str, Any], after: int = 1) -> None:
+        """Does the action `then` ({"action": "star", …}) once the `after`-th request whose path matches is answered.
+
+        The next request sees it done. Requests that a fault answers do not count.
+        """
+        self._cues.add(path, after, then)
 
     async def commit_lfs(self, repository: str, files: dict[str, str], branch: str | None = None) -> str:
         """Keeps each file's content as an LFS object and adds a commit with the pointers; returns the commit."""
@@ -58,4 +68,7 @@ class GitHubStandIn(Steering):
             return await self._git_endpoint.answer(request, entry)
         if LfsEndpoint.wants(request):
             return await self.lfs.answer(request, entry)
-        return await self.rest.answer(request, entry)
+        response = await self.rest.answer(request, entry)
+        for action in self._cues.answered(request.raw_path):
+            await self.act(**action)
+        return response

@@ -50,6 +50,10 @@ class Installation:
     repositories: set[str] | None
     permissions: dict[str, str]
 
+    @property
+    def selection(self) -> str:
+        return "all" if self.repositories is None else "selected"
+
     def has(self, full_name: str) -> bool:
         if self.repositories is not None:
             return full_name.lower() in self.repositories
@@ -129,13 +133,14 @@ class Accounts:
         caller.login, caller.number = login, self._people.declare(login).id
 
     def renamed(self, full_name: str, to: str) -> None:
-        """A repository has another name; who was given it keeps it."""
-        given = [caller.repositories for caller in self._tokens.values()]
-        given += [installation.repositories for installation in self.installations.values()]
-        for names in given:
+        """A repository has another name; a token that was given it keeps it, an App unless it has left the account."""
+        stays = full_name.partition("/")[0].lower() == to.partition("/")[0].lower()
+        tokens = [caller.repositories for caller in self._tokens.values()]
+        installed = [installation.repositories for installation in self.installations.values()]
+        for names, kept in [*((names, True) for names in tokens), *((names, stays) for names in installed)]:
             if names is not None and full_name.lower() in names:
                 names.discard(full_name.lower())
-                names.add(to.lower())
+                names.update([to.lower()] if kept else [])
 
     def exhaust(self, token: str | None, remaining: int, seconds: int, resource: str = "core") -> None:
         """Leaves that many requests until the limit resets; None: for everybody without a token."""
@@ -214,25 +219,16 @@ class Accounts:
         self._tokens = {text: one for text, one in self._tokens.items() if one.installation is not installation}
         return installation
 
-    def installation(self, authorization: str | None, installation_id: int) -> Installation | None:
-        """An installation of the App whose JWT this is; None for one it does not have. Raises BadAppToken."""
-        app_id = self.app_of(authorization)
-        installation = self.installations.get(installation_id)
-        return installation if installation is not None and installation.app_id == app_id else None
-
-    def installation_token(self, authorization: str | None, installation_id: int) -> dict[str, Any] | None:
-        """What the token request answers; None for an installation this App does not have. Raises BadAppToken."""
-        installation = self.installation(authorization, installation_id)
-        if installation is None:
-            return None
+    def mint(self, installation: Installation) -> dict[str, Any]:
+        """A new token of an installation, as the token request is answered."""
         token = "ghs_" + secrets.token_urlsafe(INSTALLATION_TOKEN_LENGTH)[:INSTALLATION_TOKEN_LENGTH]
         expires = datetime.now(UTC) + timedelta(hours=1)
-        self._tokens[token] = Caller(None, installation_id, expires_at=expires.timestamp(), installation=installation)
+        self._tokens[token] = Caller(None, installation.id, expires_at=expires.timestamp(), installation=installation)
         return {
             "token": token,
             "expires_at": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "permissions": installation.permissions,
-            "repository_selection": "all" if installation.repositories is None else "selected",
+            "repository_selection": installation.selection,
         }
 
     def app_of(self, authorization: str | None) -> str:

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from .accounts import Installation
 from .people import Account
 from .repository import Repository
 
@@ -217,6 +218,29 @@ def _license(spdx: str | None, api: str) -> dict[str, Any] | None:
         return None
     key = spdx.lower()
     return {"key": key, "name": spdx, "spdx_id": spdx, "url": f"{api}/licenses/{key}", "node_id": f"L_{key}"}
+
+
+def installation(one: Installation, account: dict[str, Any], api: str) -> dict[str, Any]:
+    """As `GET /app/installations/…` shows it."""
+    return {
+        "id": one.id,
+        "account": account,
+        "repository_selection": one.selection,
+        "access_tokens_url": f"{api}/app/installations/{one.id}/access_tokens",
+        "repositories_url": f"{api}/installation/repositories",
+        "html_url": f"{account['html_url']}/settings/installations/{one.id}",
+        "app_id": int(one.app_id) if one.app_id.isdigit() else 1,
+        "app_slug": f"app-{one.app_id}",
+        "target_id": account["id"],
+        "target_type": account["type"],
+        "permissions": one.permissions,
+        "events": ["push", "create", "delete", "repository"],
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "single_file_name": None,
+        "suspended_by": None,
+        "suspended_at": None,
+    }
 
 
 def message(text: str, status: int, page: str = "", **more: Any) -> dict[str, Any]:

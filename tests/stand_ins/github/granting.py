@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..serving import Action, ActionError, StandIn
-from .accounts import Accounts, Caller
+from .accounts import Accounts, Caller, Installation
 from .catalogue import Catalogue, Metadata, Repository
 from .listed import invent, moment
 from .people import People
@@ -32,6 +32,9 @@ class Granting(StandIn):
             "expire_token",
             "revoke_token",
             "add_app",
+            "add_repository_to_installation",
+            "remove_repository_from_installation",
+            "uninstall_app",
             "exhaust_limit",
             "secondary_limit",
             "cut_lists",
@@ -54,19 +57,21 @@ class Granting(StandIn):
         starred_by: str | None = None,
         first: int = 0,
         git_of: str | None = None,
+        owner: str | None = None,
         **metadata: Any,
     ) -> list[str]:
         """Repositories in memory, `{owner_prefix}-0000/project-00000` and on; returns the names in order.
 
         Their metadata is of every kind and the same each time (`listed.invent`); further members set it for all of
         them. first: the number to begin with. git_of: the repository whose git side all of them show; without it git
-        is told 404. starred_by: who has starred them all, one a minute, the last one now.
+        is told 404. owner: one for all of them, instead of one for every 25. starred_by: who has starred them all, one
+        a minute, the last one now.
         """
         git = None if git_of is None else self._repository(git_of).path
         taken = self.catalogue.taken_ids()
         made = []
         for number in range(first, first + count):
-            full_name, invented = invent(number, owner_prefix)
+            full_name, invented = invent(number, owner_prefix, owner)
             if self.catalogue.listed.find(full_name) is not None:
                 raise ActionError(f"{full_name} exists")
             described = Metadata(**{"id": self.catalogue.new_id(full_name, taken), **invented, **metadata})
@@ -150,6 +155,28 @@ class Granting(StandIn):
         repositories: those it was given; None for all of the account's. permissions: what its tokens say they may do.
         """
         self.accounts.add_app(app_id, public_key, installation_id, repositories, account, permissions)
+
+    def _installation(self, installation_id: int) -> Installation:
+        if installation_id not in self.accounts.installations:
+            raise ActionError(f"no installation {installation_id}")
+        return self.accounts.installations[installation_id]
+
+    async def add_repository_to_installation(self, installation_id: int, repository: str) -> None:
+        """The account gives the App one more repository; one that had all has this one only from now on."""
+        installation, found = self._installation(installation_id), self._repository(repository)
+        installation.repositories = (installation.repositories or set()) | {found.full_name.lower()}
+
+    async def remove_repository_from_installation(self, installation_id: int, repository: str) -> None:
+        """The account takes a repository back, of one that had selected ones."""
+        installation = self._installation(installation_id)
+        if installation.repositories is None:
+            raise ActionError("it has all repositories of the account; give it selected ones first")
+        installation.repositories.discard(self._repository(repository).full_name.lower())
+
+    async def uninstall_app(self, installation_id: int) -> None:
+        """The account throws the App out: its tokens are worth nothing any more, the installation answers 404."""
+        self._installation(installation_id)
+        self.accounts.uninstall(installation_id)
 
     async def exhaust_limit(
         self, token: str | None = None, remaining: int = 0, seconds: int = 3600, resource: str = "core"

@@ -61,12 +61,12 @@ class Listed:
         return [next(iter(owned.values())).owner for owned in self._by_owner.values()]
 
 
-def invent(number: int, owner_prefix: str) -> tuple[str, dict[str, Any]]:
+def invent(number: int, owner_prefix: str, owner: str | None = None) -> tuple[str, dict[str, Any]]:
     """A name and metadata of every kind, the same ones each time: number 7 is always number 7.
 
     Of a hundred, five are archived, ten are forks, one is private; a third was pushed to within its last half year.
     """
-    owner = f"{owner_prefix}-{number // _PER_OWNER:04}"
+    owner = owner or f"{owner_prefix}-{number // _PER_OWNER:04}"
     pushed = _NEWEST - timedelta(hours=(number * 37) % (24 * 540))
     return f"{owner}/project-{number:05}", {
         "description": f"Project number {number}",

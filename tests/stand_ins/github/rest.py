@@ -7,10 +7,12 @@ from aiohttp import web
 
 from ..misbehaviour import Entry
 from . import documents
-from .accounts import Accounts, BadAppToken, BadCredentials
+from .accounts import Accounts, BadCredentials
 from .answers import Call, Cuts, Page, Refused, as_json, conditional, exhausted, limit_headers, not_found
+from .app import AppApi
 from .catalogue import Catalogue
 from .looks import LookRoutes
+from .owned import OwnedRoutes
 from .people import People
 from .stars import StarRoutes, Stars
 from .visibility import Visibility
@@ -27,9 +29,11 @@ class RestApi:
         self.stars = Stars()
         self.cuts = Cuts()
         self.visibility = Visibility(catalogue, people)
+        self.app = AppApi(accounts, people)
         routes = [
             *LookRoutes(accounts, self.visibility).routes(),
             *StarRoutes(self.stars, self.visibility).routes(),
+            *OwnedRoutes(self.visibility).routes(),
         ]
         self._routes = [(method, re.compile(pattern), handler) for method, pattern, handler in routes]
 
@@ -42,14 +46,14 @@ class RestApi:
         if not request.headers.get("User-Agent"):
             text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header"
             return web.Response(status=403, text=text + ".\r\n", content_type="text/html")
-        if token_path := re.fullmatch(r"/app/installations/(\d+)/access_tokens", path):
-            return self._installation_token(request, entry, int(token_path[1]))
+        query = {name: values[-1] for name, values in parse_qs(split.query).items()}
+        if AppApi.wants(path):
+            return self._as_app(Call(request, None, base, site, query), path, entry)
         try:
             caller = self._accounts.of_rest(request.headers.get("Authorization"))
         except BadCredentials:
             return as_json(401, documents.message("Bad credentials", 401))
         entry.authenticated = caller is not None
-        query = {name: values[-1] for name, values in parse_qs(split.query).items()}
         return self._counted(Call(request, caller, base, site, query, self.cuts.take(request.raw_path)), path)
 
     def _counted(self, call: Call, path: str) -> web.Response:
@@ -81,15 +85,11 @@ class RestApi:
                 return handler(call, *map(unquote, found.groups()))
         raise not_found("")
 
-    def _installation_token(self, request: web.BaseRequest, entry: Entry, number: int) -> web.Response:
-        page = "/apps/apps#create-an-installation-access-token-for-an-app"
-        if request.method != "POST":
-            return as_json(404, documents.message("Not Found", 404, page))
+    def _as_app(self, call: Call, path: str, entry: Entry) -> web.Response:
+        """What counts on no limit of any installation."""
         try:
-            granted = self._accounts.installation_token(request.headers.get("Authorization"), number)
-        except BadAppToken as refused:
-            return as_json(401, documents.message(str(refused), 401))
+            page = self.app.answer(call, path)
+        except Refused as refused:
+            return as_json(refused.status, refused.document, refused.headers)
         entry.authenticated = True
-        if granted is None:
-            return as_json(404, documents.message("Not Found", 404, page))
-        return as_json(201, granted)
+        return as_json(page.status, page.document, page.headers)
