@@ -3,6 +3,7 @@
 A set of refs is a mapping from full ref name (`refs/heads/main`) to object id (40 lower-case hex digits).
 """
 
+import fnmatch
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -73,9 +74,9 @@ _WILD = re.compile(r"[*?]")
 
 
 def _compile(globs: Iterable[str]) -> re.Pattern[str]:
-    wildcards = {"*": ".*", "?": "."}
-    patterns = ("".join(wildcards.get(c) or re.escape(c) for c in glob) for glob in globs)
-    return re.compile("|".join(patterns) or r"(?!)", re.DOTALL)
+    # The library's patterns never go back behind a star, however many there are. It gives [ a meaning; we do not.
+    patterns = (fnmatch.translate(glob.replace("[", "[[]")) for glob in globs)
+    return re.compile("|".join(patterns) or r"(?!)")
 
 
 @dataclass(frozen=True)
