@@ -118,9 +118,9 @@ def reset_time(headers: Headers, now: datetime) -> datetime | None:
     """`x-ratelimit-reset` (seconds since 1970; sometimes a float) by our clock, which may be off, or None."""
     try:
         reset = datetime.fromtimestamp(float(headers["x-ratelimit-reset"]), UTC)
-        theirs = parsedate_to_datetime(str(headers["date"])) if "date" in headers else now
-        return reset if abs(now - theirs) <= _CLOCKS_DIFFER else now + (reset - theirs)
-    except (KeyError, ValueError, TypeError, OverflowError, OSError):
+        ahead = now - (_date(headers.get("date")) or now)
+        return reset if abs(ahead) <= _CLOCKS_DIFFER else reset + ahead
+    except (KeyError, ValueError, OverflowError, OSError):
         return None
 
 
@@ -191,12 +191,24 @@ def _link(block: object) -> str:
 
 def _retry_after(value: object, now: datetime) -> timedelta | None:
     """`Retry-After` is a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        try:
+            return timedelta(seconds=int(value))
+        except (ValueError, OverflowError):
+            return None
+    moment = _date(value)
+    return None if moment is None else moment - now
+
+
+def _date(value: object) -> datetime | None:
+    """An HTTP date, which always has a zone."""
     if not isinstance(value, str):
         return None
     try:
-        return timedelta(seconds=int(value)) if value.strip().isdecimal() else parsedate_to_datetime(value) - now
+        moment = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _bounded(wait: timedelta) -> timedelta:
