@@ -1,4 +1,4 @@
-"""A stand-in for GitHub: a REST subset at `/` and `/api/v3`, git and LFS at `/{owner}/{name}.git`."""
+"""A stand-in for GitHub: a REST subset at `/` and `/api/v3`, GraphQL, git and LFS at `/{owner}/{name}.git`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +12,7 @@ from .accounts import ANONYMOUS_LIMIT, Accounts
 from .catalogue import Catalogue
 from .cues import Cues
 from .git import GitEndpoint
+from .graphql import GraphQL
 from .lfs import LfsEndpoint
 from .people import People
 from .rest import RestApi
@@ -45,6 +46,7 @@ class GitHubStandIn(Steering):
             self.accounts.add_token(token, login)
         # Without a name of its own it goes by whatever the client called it, as a server behind an address has to.
         self.rest = RestApi(self.catalogue, self.accounts, self.people, public_url)
+        self.graphql = GraphQL(self.accounts, self.rest.visibility, self.rest.stars, public_url)
         self.lfs = LfsEndpoint(self.catalogue, self.accounts)
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)
 
@@ -68,7 +70,8 @@ class GitHubStandIn(Steering):
             return await self._git_endpoint.answer(request, entry)
         if LfsEndpoint.wants(request):
             return await self.lfs.answer(request, entry)
-        response = await self.rest.answer(request, entry)
+        api = self.graphql if GraphQL.wants(request) else self.rest
+        response = await api.answer(request, entry)
         for action in self._cues.answered(request.raw_path):
             await self.act(**action)
         return response

@@ -7,6 +7,7 @@ from typing import Any
 from ..serving import Action, ActionError, StandIn
 from .accounts import Accounts, Caller, Installation
 from .catalogue import Catalogue, Metadata, Repository
+from .graphql import GraphQL
 from .listed import invent, moment
 from .people import People
 from .rest import RestApi
@@ -21,6 +22,7 @@ class Granting(StandIn):
     accounts: Accounts
     people: People
     rest: RestApi
+    graphql: GraphQL
 
     def actions(self) -> dict[str, Action]:
         names = [
@@ -41,6 +43,8 @@ class Granting(StandIn):
             "star",
             "unstar",
             "star_many",
+            "create_list",
+            "delete_list",
         ]
         return {name: getattr(self, name) for name in names}
 
@@ -217,4 +221,16 @@ class Granting(StandIn):
         self.rest.stars.add(login, found.id, at or moment(datetime.now(UTC)))
 
     async def unstar(self, login: str, repository: str) -> None:
-        self.rest.stars.remove(login, self._repository(repository).id)
+        number = self._repository(repository).id
+        self.rest.stars.remove(login, number)
+        self.graphql.lists.forget(number, login)
+
+    async def create_list(self, login: str, name: str, repositories: list[str], private: bool = False) -> str:
+        """A list of starred repositories, or another content for it; returns its slug. Only GraphQL shows it."""
+        self.people.declare(login)
+        items = [self._repository(repository).id for repository in repositories]
+        return self.graphql.lists.add(login, name, items, private=private).slug
+
+    async def delete_list(self, login: str, name: str) -> None:
+        """The repositories stay starred."""
+        self.graphql.lists.remove(login, name)

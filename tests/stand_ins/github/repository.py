@@ -1,5 +1,6 @@
 """One repository, and what GitHub knows of it beside git."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,6 +62,18 @@ class Repository:
         if self.metadata.default_branch is not None:
             return self.metadata.default_branch
         return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
+
+    @property
+    def tip(self) -> str | None:
+        """The commit of the default branch, None where there is none; made up where there is no git side."""
+        if not self.has_git:
+            return hashlib.sha1(f"{self.id} {self.pushed_at}".encode(), usedforsecurity=False).hexdigest()
+        ref = f"refs/heads/{self.default_branch}"
+        if (loose := self.path / ref).is_file():
+            return loose.read_text().strip()
+        packed = self.path / "packed-refs"
+        lines = packed.read_text().splitlines() if packed.is_file() else []
+        return next((line.partition(" ")[0] for line in lines if line.endswith(f" {ref}")), None)
 
     @property
     def pushed_at(self) -> str:

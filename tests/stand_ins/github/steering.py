@@ -85,6 +85,7 @@ class Steering(Granting):
         """It is gone, and who had starred it has not any more."""
         found = self._repository(repository)
         self.rest.stars.forget(found.id)
+        self.graphql.lists.forget(found.id)
         self.catalogue.delete(found)
 
     async def recreate_repository(self, repository: str) -> int:

@@ -8,8 +8,7 @@ from .answers import Call, Refused, not_found
 from .catalogue import Catalogue, Repository
 from .people import Account, People
 
-# What a fine-grained token needs for the lists that belong to a person.
-_NOT_BY_TOKEN = "Resource not accessible by personal access token"
+NOT_BY_TOKEN = "Resource not accessible by personal access token"
 _NOT_BY_APP = "Resource not accessible by integration"
 
 
@@ -27,7 +26,7 @@ class Visibility:
             raise Refused(403, documents.message(_NOT_BY_APP, 403, page))
         if permission is not None and not call.caller.is_permitted(permission):
             needed = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
-            raise Refused(403, documents.message(_NOT_BY_TOKEN, 403, page), needed)
+            raise Refused(403, documents.message(NOT_BY_TOKEN, 403, page), needed)
         return self.people.of(call.caller.login)
 
     def somebody(self, login: str) -> Account:
