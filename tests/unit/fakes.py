@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from github_onedev_sync.api import mirror, server, starred
+from github_onedev_sync.api import mirror, owned, server, starred
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import ClusterUnavailable, Retry
 from github_onedev_sync.api.identity import describe
@@ -23,6 +23,7 @@ from github_onedev_sync.api.refs import BRANCHES, Listing
 from github_onedev_sync.api.server import OneDevServer
 from github_onedev_sync.api.urgency import Urgency
 from github_onedev_sync.decide.job import WorkerSettings
+from github_onedev_sync.engine.children import Children
 from github_onedev_sync.engine.engine import Engine
 from github_onedev_sync.engine.launch import Launcher
 from github_onedev_sync.engine.look import Looker
@@ -332,7 +333,7 @@ class World:
         self.connections = FakeConnections(github=self.github, onedev=self.onedev)
         self.store, self.metrics = Store(), Metrics()
         self.slots = Slots(self.store, limit, self.clock.now, per_credential)
-        kinds = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
+        kinds = {kind.PLURAL: kind.KIND for kind in (mirror, server, starred, owned)}
         self.recorder = Recorder(self.clock, self.cluster, kinds)
         self.remover = Remover(self.clock, self.store, self.cluster, self.connections, self.refs, self.recorder)
         self.launcher = Launcher(self.clock, self.store, self.cluster, self.slots, WorkerSettings(image="image:1"))
@@ -348,7 +349,7 @@ class World:
             self.metrics,
         )
         self.servers = ServerReconciler(self.clock, self.store, self.connections, self.recorder)
-        self.syncs = SyncReconciler(self.clock, self.store, self.recorder)
+        self.syncs = SyncReconciler(self.clock, self.store, self.connections, Children(self.cluster), self.recorder)
         self.engine = Engine(
             clock=self.clock,
             store=self.store,

@@ -8,12 +8,10 @@ import pytest
 
 from github_onedev_sync.api import mirror as kind
 from github_onedev_sync.api import server as server_kind
-from github_onedev_sync.api import starred
 from github_onedev_sync.api.conditions import ConditionType, Reason
 from github_onedev_sync.api.errors import ClusterRefused, Retry
 from github_onedev_sync.api.refs import Listing
 from github_onedev_sync.api.server import MirrorCounts, OneDevServer
-from github_onedev_sync.api.starred import StarredReposSync
 
 from . import builders as build
 from .builders import OTHER
@@ -282,20 +280,6 @@ async def test_a_stale_word_about_a_server_changes_nothing() -> None:
     world.engine.server_seen(old)
     assert world.store.servers["team/default"] == new
 
-
-async def test_a_starred_repos_sync_says_that_it_is_not_polled_yet() -> None:
-    world = World()
-    sync = StarredReposSync.read(world.cluster.put(starred.PLURAL, build.sync_body()))
-    world.engine.sync_seen(sync)
-    for _ in range(3):
-        assert await world.syncs.reconcile("team/stars") is None
-        sync = StarredReposSync.read(world.cluster.resources[starred.PLURAL, "team/stars"])
-        world.engine.sync_seen(sync)
-    assert sync.status.has_reason(READY, Reason.NOT_SUPPORTED)
-    assert sync.status.is_true(ConditionType.STALLED)
-    assert len(world.cluster.writes) == 1
-    world.engine.sync_gone(sync)
-    assert await world.syncs.reconcile("team/stars") is None
 
 
 def test_the_engine_works_on_every_kind() -> None:

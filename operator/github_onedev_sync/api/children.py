@@ -6,6 +6,8 @@ Each sync applies with a field manager of its own, and says nothing of fields th
 - One that a person wrote, or that another sync holds, it only *covers*: with a label, and nothing else.
 """
 
+import hashlib
+import json
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +32,25 @@ def holder_of(known: RepositoryMirror) -> str:
     return known.metadata.labels.get(names.SYNC, "") if is_held(known) else ""
 
 
+def repository_id(known: RepositoryMirror) -> int | None:
+    """GitHub's id of its repository, None where nobody has asked yet."""
+    if known.status.source is not None:
+        return known.status.source.id
+    label = known.metadata.labels.get(names.REPOSITORY_ID, "") if is_held(known) else ""
+    return int(label) if label.isdecimal() else None
+
+
 def covers(sync: ReposSync, known: RepositoryMirror) -> bool:
-    return names.covered_by(sync.short, sync.metadata.name) in known.metadata.labels
+    return _key(sync) in known.metadata.labels
+
+
+def unstarred_at(sync: ReposSync, known: RepositoryMirror) -> datetime | None:
+    """Since when the sync knows that its repository is not among its own any more."""
+    text = known.metadata.annotations.get(_key(sync))
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def held(
@@ -40,16 +59,16 @@ def held(
     known: RepositoryMirror | None = None,
     *,
     cascade: bool | None = None,
-    unstarred_at: datetime | None = None,
+    gone_since: datetime | None = None,
     policy: DeletionPolicy | None = None,
 ) -> Manifest:
     """The mirror with the sync's settings. Of one that is `known` the name and the OneDev project stay.
 
-    `cascade` is whether it goes with the sync (by itself: where un-starring deletes it), `policy` what becomes of its
-    OneDev project then.
+    `cascade` is whether it goes with the sync (by itself: where un-starring deletes it), `gone_since` when its
+    repository was first seen to be un-starred, and `policy` what becomes of its OneDev project when it is deleted.
     """
     spec = sync.settings
-    manifest = covered(sync, known, cascade=cascade, unstarred_at=unstarred_at, name=_name(sync, repository, known))
+    manifest = covered(sync, known, cascade=cascade, gone_since=gone_since, name=_name(sync, repository, known))
     manifest["metadata"]["labels"] |= {
         names.REPOSITORY_ID: str(repository.id),
         names.SYNC: sync.item,
@@ -62,7 +81,9 @@ def held(
     manifest["spec"] = {**settings, "source": {"repository": repository.full_name, **access}}
     if policy is not None:
         manifest["spec"]["deletionPolicy"] = policy.value
-    return manifest
+        # At once, or the mirror would be gone before the controller has put it there.
+        manifest["metadata"]["finalizers"] = [names.FINALIZER]
+    return _signed(sync, manifest)
 
 
 def covered(
@@ -70,14 +91,14 @@ def covered(
     known: RepositoryMirror | None,
     *,
     cascade: bool | None = None,
-    unstarred_at: datetime | None = None,
+    gone_since: datetime | None = None,
     name: str = "",
 ) -> Manifest:
     """Only that the sync covers it; no word on the mirror's settings."""
-    key = names.covered_by(sync.short, sync.metadata.name)
+    key = _key(sync)
     metadata: Manifest = {"labels": {key: ""}}
-    if unstarred_at is not None:
-        metadata["annotations"] = {key: show_time(unstarred_at)}
+    if gone_since is not None:
+        metadata["annotations"] = {key: show_time(gone_since)}
     if cascade if cascade is not None else sync.settings.on_unstar is OnUnstar.DELETE:
         metadata["ownerReferences"] = [
             {
@@ -88,7 +109,13 @@ def covered(
                 "blockOwnerDeletion": False,
             }
         ]
-    return _manifest(sync, known.metadata.name if known else name, metadata)
+    return _signed(sync, _manifest(sync, known.metadata.name if known else name, metadata))
+
+
+def is_applied(sync: ReposSync, known: RepositoryMirror, manifest: Manifest) -> bool:
+    """Whether the sync applied just this before: what a person changed since then stays."""
+    key = _key(sync)
+    return known.metadata.labels.get(key) == str(manifest["metadata"]["labels"][key])
 
 
 def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
@@ -100,6 +127,19 @@ def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
     labels = {label: value for label, value in known.metadata.labels.items() if label in kept}
     spec = known.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
+
+
+def _key(sync: ReposSync) -> str:
+    return names.covered_by(sync.short, sync.metadata.name)
+
+
+def _signed(sync: ReposSync, manifest: Manifest) -> Manifest:
+    """With a digest of the whole as the value of the covering label, by which a later one is found to be the same."""
+    key = _key(sync)
+    labels = manifest["metadata"]["labels"]
+    labels[key] = ""
+    labels[key] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
+    return manifest
 
 
 def _name(sync: ReposSync, repository: ListedRepository, known: RepositoryMirror | None) -> str:

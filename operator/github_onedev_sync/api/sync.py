@@ -124,8 +124,13 @@ class ReposSync(View):
         return self.metadata.key
 
     @property
+    def ref(self) -> str:
+        """Its key among the syncs of both kinds: `srs/team/my-stars`."""
+        return f"{self.short}/{self.key}"
+
+    @property
     def item(self) -> str:
-        """Its own word, in a queue and on its mirrors: `srs.my-stars`."""
+        """Its own word on its mirrors: `srs.my-stars`."""
         return names.sync_word(self.short, self.metadata.name)
 
     @property

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from ..api import mirror, server, starred
+from ..api import mirror, owned, server, starred
 from ..api.conditions import ConditionType
+from ..api.mirror import RepositoryMirror
+from ..engine.children import Children
 from ..engine.engine import Engine
 from ..engine.launch import Launcher
 from ..engine.look import Looker
@@ -22,7 +24,12 @@ from ..observability.metrics import Gauges, Metrics
 from ..transfer.listing import RefReader
 from .settings import Settings
 
-_KINDS = {mirror.PLURAL: mirror.KIND, server.PLURAL: server.KIND, starred.PLURAL: starred.KIND}
+_KINDS = {
+    mirror.PLURAL: mirror.KIND,
+    server.PLURAL: server.KIND,
+    starred.PLURAL: starred.KIND,
+    owned.PLURAL: owned.KIND,
+}
 
 
 def build_engine(
@@ -50,15 +57,18 @@ def build_engine(
         remover=remover,
         mirrors=mirrors,
         servers=ServerReconciler(clock, store, connections, recorder),
-        syncs=SyncReconciler(clock, store, recorder),
+        syncs=SyncReconciler(clock, store, connections, Children(cluster), recorder),
         metrics=metrics,
     )
 
 
 async def prime(engine: Engine, namespaces: tuple[str, ...]) -> None:
     """Tells the engine of the runs that live, pods first, before it decides anything: slots are counted from them, and
-    a Job that is seen before its pod would look as if it had ended without a report."""
+    a Job that is seen before its pod would look as if it had ended without a report. And of all mirrors, or a sync
+    would make those again that it does not know of yet."""
     for namespace in namespaces or ("",):
+        async for body in engine.mirrors.cluster.list_resources(mirror.PLURAL, namespace):
+            engine.mirror_seen(RepositoryMirror.read(body))
         for pod in await engine.mirrors.cluster.list_pods(namespace):
             engine.store.put_pod(pod)
         for job in await engine.mirrors.cluster.list_jobs(namespace):
@@ -77,11 +87,10 @@ def gauges(engine: Engine) -> Gauges:
 
 def _resources(store: Store) -> Iterator[tuple[str, str, str]]:
     """(kind, status of Ready, its reason) of every resource."""
-    for kind, statuses in (
-        (mirror.KIND, [one.status for one in store.mirrors.values()]),
-        (server.KIND, [one.status for one in store.servers.values()]),
-        (starred.KIND, [one.status for one in store.syncs.values()]),
+    for kind, status in (
+        *((mirror.KIND, one.status) for one in store.mirrors.values()),
+        *((server.KIND, one.status) for one in store.servers.values()),
+        *((one.kind, one.status) for one in store.syncs.values()),
     ):
-        for status in statuses:
-            ready = status.condition(ConditionType.READY)
-            yield kind, ready.status if ready else "Unknown", ready.reason if ready else ""
+        ready = status.condition(ConditionType.READY)
+        yield kind, ready.status if ready else "Unknown", ready.reason if ready else ""

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import kopf
 from pydantic import ValidationError
 
-from ..api import mirror, names, server, starred
+from ..api import mirror, names, owned, server, starred
 from ..api.mirror import DeletionPolicy, RepositoryMirror
+from ..api.owned import OwnedReposSync
 from ..api.server import OneDevServer
 from ..api.starred import StarredReposSync
 from ..engine.engine import MIRROR, Engine
@@ -36,6 +37,7 @@ def register(registry: kopf.OperatorRegistry, engine: Engine) -> None:
     _watch(registry, mirror.PLURAL, RepositoryMirror.read, engine.mirror_seen, engine.mirror_gone)
     _watch(registry, server.PLURAL, OneDevServer.read, engine.server_seen, engine.server_gone)
     _watch(registry, starred.PLURAL, StarredReposSync.read, engine.sync_seen, engine.sync_gone)
+    _watch(registry, owned.PLURAL, OwnedReposSync.read, engine.sync_seen, engine.sync_gone)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry, id="job")
     async def job(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:

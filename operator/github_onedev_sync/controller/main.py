@@ -12,11 +12,12 @@ import kopf
 from .. import __version__
 from ..adapters.clock import SystemClock
 from ..adapters.cluster import Cluster
-from ..api import mirror, server, starred
+from ..api import mirror, owned, server, starred
 from ..api.errors import ClusterRefused, ClusterUnavailable
 from ..engine.engine import Engine
 from ..observability import logs
 from ..observability.health import HealthServer
+from ..observability.metrics import GitHubUse
 from .build import build_engine, gauges, prime
 from .connections import Connections, open_session
 from .handlers import register
@@ -65,6 +66,7 @@ async def _run(settings: Settings) -> int:
             port=settings.http_port,
         )
         engine.metrics.registry.register(gauges(engine))
+        engine.metrics.registry.register(GitHubUse(connections.github_requests, connections.rate_limits))
         stack.push_async_callback((await health.start()).cleanup)
         logs.event(log, "starting", version=__version__, identity=settings.identity)
         if not await _lead(leader, stop):
@@ -76,7 +78,7 @@ async def _run(settings: Settings) -> int:
 
 
 async def _check_crds(cluster: Cluster) -> None:
-    missing = {mirror.PLURAL, server.PLURAL, starred.PLURAL} - await cluster.groups()
+    missing = {mirror.PLURAL, server.PLURAL, starred.PLURAL, owned.PLURAL} - await cluster.groups()
     if missing:
         raise ClusterRefused(
             f"The cluster does not serve {', '.join(sorted(missing))}. Install the CRDs: kubectl apply -f crds/"

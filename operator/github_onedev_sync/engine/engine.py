@@ -5,11 +5,13 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..api import names
+from ..api.children import covers
 from ..api.errors import ClusterRefused, ClusterUnavailable
 from ..api.mirror import RepositoryMirror
-from ..api.model import Condition
+from ..api.model import Condition, Metadata
 from ..api.server import OneDevServer
-from ..api.starred import StarredReposSync
+from ..api.sync import ReposSync
 from ..observability.logs import event
 from ..observability.metrics import Metrics
 from .mirrors import MirrorReconciler
@@ -109,7 +111,7 @@ class Engine:
         asked = mirror.requested is not None
         if known is None or known.status.conditions != mirror.status.conditions:
             self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
-        if known is None or _moved(known, mirror):
+        if known is None or _moved(known.metadata, mirror.metadata):
             first = Priority.FIRST if mirror.status.last_sync_time is None else Priority.ROUTINE
             self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.ASKED if asked else first)
 
@@ -118,6 +120,9 @@ class Engine:
         self.mirrors.launcher.forget(mirror.metadata.uid)
         if not self.store.drop_mirror(mirror):
             return
+        for sync in self.store.syncs.values():
+            if covers(sync, mirror):
+                self.queue.add(f"{SYNC}:{sync.ref}", _COUNT_DELAY)
         self.slots.line.leave(mirror.key)
         self.queue.add(f"{MIRROR}:{mirror.key}")
         self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
@@ -140,12 +145,16 @@ class Engine:
         for mirror in self.store.mirrors_on(server_key):
             self.queue.add(f"{MIRROR}:{mirror.key}", priority=Priority.CHANGED)
 
-    def sync_seen(self, sync: StarredReposSync) -> None:
-        self.store.syncs[sync.key] = sync
-        self.queue.add(f"{SYNC}:{sync.key}")
+    def sync_seen(self, sync: ReposSync) -> None:
+        known = self.store.syncs.get(sync.ref)
+        self.store.put_sync(sync)
+        if known is None or _moved(known.metadata, sync.metadata):
+            priority = Priority.ASKED if sync.requested is not None else Priority.FIRST
+            self.queue.add(f"{SYNC}:{sync.ref}", priority=priority)
 
-    def sync_gone(self, sync: StarredReposSync) -> None:
-        self.store.drop_sync(sync)
+    def sync_gone(self, sync: ReposSync) -> None:
+        if self.store.drop_sync(sync):
+            self.queue.add(f"{SYNC}:{sync.ref}")
 
     def job_seen(self, job: Body, gone: bool) -> None:
         (self.store.drop_job if gone else self.store.put_job)(job)
@@ -160,15 +169,14 @@ class Engine:
             self.queue.add(f"{MIRROR}:{key}", priority=Priority.CHANGED)
 
 
-def _moved(known: RepositoryMirror, mirror: RepositoryMirror) -> bool:
-    """Anything but our own status write."""
-    before, after = known.metadata, mirror.metadata
-    return (before.generation, before.annotations, before.deletion_timestamp, before.uid) != (
-        after.generation,
-        after.annotations,
-        after.deletion_timestamp,
-        after.uid,
-    )
+def _moved(before: Metadata, after: Metadata) -> bool:
+    """Anything but what we write ourselves: a status, or a sync's words on its mirror."""
+    return _asking(before) != _asking(after)
+
+
+def _asking(metadata: Metadata) -> tuple[object, ...]:
+    words = (metadata.annotations.get(names.REQUESTED_AT), metadata.annotations.get(names.APPROVE))
+    return metadata.uid, metadata.generation, metadata.deletion_timestamp, words
 
 
 def _asked(known: OneDevServer, server: OneDevServer) -> bool:

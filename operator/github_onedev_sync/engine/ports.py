@@ -61,6 +61,10 @@ class Source(Protocol):
         """
         ...
 
+    async def is_starred(self, full_name: str) -> bool:
+        """Whether the token's owner has starred it: GitHub's own word, beside the list's."""
+        ...
+
     async def star_lists(self, user: str | None) -> Mapping[str, frozenset[int]]:
         """The ids of the repositories in each of the user's star lists, by the list's name."""
         ...

@@ -8,11 +8,11 @@ from ..api import names
 from ..api.mirror import RepositoryMirror
 from ..api.model import Metadata
 from ..api.server import OneDevServer
-from ..api.starred import StarredReposSync
+from ..api.sync import ReposSync
 from ..decide.run import Run, members_of, read_run
 
 Body = Mapping[str, Any]
-R = TypeVar("R", RepositoryMirror, OneDevServer, StarredReposSync)
+R = TypeVar("R", RepositoryMirror, OneDevServer)
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Seat:
 
 @dataclass
 class Store:
-    """Mirrors, servers, syncs and Jobs by `namespace/name`; pods by their Job."""
+    """Mirrors, servers and Jobs by `namespace/name`, syncs by their `ref`; pods by their Job."""
 
     mirrors: dict[str, RepositoryMirror] = field(default_factory=dict)
     servers: dict[str, OneDevServer] = field(default_factory=dict)
-    syncs: dict[str, StarredReposSync] = field(default_factory=dict)
+    syncs: dict[str, ReposSync] = field(default_factory=dict)
     _jobs: dict[str, Body] = field(default_factory=dict)
     _jobs_of: dict[str, dict[str, Body]] = field(default_factory=dict)
     _pods: dict[str, dict[str, Body]] = field(default_factory=dict)
@@ -61,8 +61,18 @@ class Store:
     def drop_server(self, server: OneDevServer) -> bool:
         return _drop(self.servers, server)
 
-    def drop_sync(self, sync: StarredReposSync) -> bool:
-        return _drop(self.syncs, sync)
+    def put_sync(self, sync: ReposSync) -> None:
+        """As `put_mirror`."""
+        known = self.syncs.get(sync.ref)
+        if known is None or not _newer(known.metadata, sync.metadata):
+            self.syncs[sync.ref] = sync
+
+    def drop_sync(self, sync: ReposSync) -> bool:
+        known = self.syncs.get(sync.ref)
+        if known is None or known.metadata.uid != sync.metadata.uid:
+            return False
+        del self.syncs[sync.ref]
+        return True
 
     def mirrors_of_run(self, body: Body) -> list[str]:
         """The keys of the mirrors that a Job, or a pod whose Job is known, works for."""

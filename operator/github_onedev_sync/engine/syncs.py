@@ -1,36 +1,165 @@
-"""A StarredReposSync is accepted and kept, and says plainly that this version does not poll stars yet."""
+"""Reconciling a StarredReposSync or an OwnedReposSync: one look at its list, then its mirrors as they should be."""
 
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from ..api.conditions import ConditionType, Reason
-from ..api.starred import PLURAL
-from ..decide.conditions import Conditions
-from .ports import Clock
+from ..api.errors import SyncError
+from ..api.observed import Account, ListedRepository, Owned, Starred
+from ..api.selection import collisions
+from ..api.starred import StarFilter
+from ..api.sync import ReposSync, SyncStatus
+from ..api.urgency import Urgency
+from ..decide import syncs as say
+from ..decide.children import Family
+from ..decide.listing import next_poll
+from ..decide.syncs import Looked, Problem
+from ..observability.logs import event
+from .children import Children
+from .memory import Look, Memory
+from .ports import Clock, Connections, Source
 from .recorder import Recorder
 from .store import Store
+from .unstar import Unstarred
 
-MESSAGE = (
-    "This version does not poll stars yet, so no mirror is made from this resource. "
-    "Declare a RepositoryMirror for each repository; this manifest will work unchanged once stars are polled"
-)
+log = logging.getLogger(__name__)
+
+_TOO_LATE = timedelta(seconds=1)
+# An expression is worth some hundred microseconds a row; between so many the event loop gets its turn.
+_ROWS = 100
 
 
 @dataclass
 class SyncReconciler:
     clock: Clock
     store: Store
+    connections: Connections
+    children: Children
     recorder: Recorder
+    unstarred: Unstarred = field(init=False)
+    _memories: dict[str, Memory] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
 
-    async def reconcile(self, key: str) -> datetime | None:
-        sync = self.store.syncs.get(key)
-        if sync is None or sync.metadata.deletion_timestamp is not None:
+    def __post_init__(self) -> None:
+        self.unstarred = Unstarred(self.children)
+
+    async def reconcile(self, ref: str) -> datetime | None:
+        sync = self.store.syncs.get(ref)
+        if sync is None or sync.metadata.deletion_timestamp is not None or sync.settings.suspend:
+            self._memories.pop(ref, None)
+            self._failures.pop(ref, None)
+            if sync is not None and sync.metadata.deletion_timestamp is None:
+                await self._write(sync, say.suspended(sync, self.clock.now()))
             return None
-        conditions = (
-            Conditions(sync.status.conditions, sync.metadata.generation, self.clock.now())
-            .set(ConditionType.READY, False, Reason.NOT_SUPPORTED, MESSAGE)
-            .set(ConditionType.STALLED, True, Reason.NOT_SUPPORTED, MESSAGE)
+        now = self.clock.now()
+        try:
+            due = await self._look(sync, now)
+        except SyncError as error:
+            self._failures[ref] = self._failures.get(ref, 0) + 1
+            await self._failed(sync, error, now)
+            return say.next_look(sync, error, self._failures[ref], now)
+        self._failures.pop(ref, None)
+        return due
+
+    async def _look(self, sync: ReposSync, now: datetime) -> datetime | None:
+        memory = self._memories[sync.ref] = Memory.of(sync, self._memories.get(sync.ref))
+        urgency = Urgency.ROUTINE if sync.requested is None else Urgency.ASKED
+        api = (await self.connections.source(sync.settings.source, sync.metadata.namespace, urgency)).api
+        if sync.requested is not None:
+            memory.listed.wanted, memory.due = True, None
+            memory.proofs.clear()
+        account = memory.account or await self._check_account(sync, memory, api)
+        if memory.due is None or now >= memory.due or memory.listed.hurries:
+            account = await self._poll(sync, memory, api, account, now)
+        await self._select(sync, memory, account, now)
+        seen, again = await self._tend(Look(sync, memory, api, account, now))
+        if not await self._write(sync, say.looked(sync, seen, now)):
+            return now + _TOO_LATE
+        return now if memory.listed.hurries else min(filter(None, (again, memory.due)))
+
+    async def _poll(self, sync: ReposSync, memory: Memory, api: Source, account: Account, now: datetime) -> Account:
+        async def check() -> None:
+            nonlocal account
+            account = await self._check_account(sync, memory, api)
+
+        ordered = not (isinstance(sync.scope, Owned) and api.mints_tokens)
+        await memory.listed.poll(api, sync.scope, now, check, ordered=ordered)
+        memory.polled_at = now
+        memory.due = next_poll(sync.metadata.uid, sync.settings.interval, api.rate_limit, now)
+        return account
+
+    async def _check_account(self, sync: ReposSync, memory: Memory, api: Source) -> Account:
+        """Whose list it is, with the star lists of the moment. Raises `Stalled` where it is another's than before."""
+        scope, wanted = sync.scope, sync.settings.filter
+        memory.account = await api.account(scope.user if isinstance(scope, Starred) else scope.owner)
+        say.check_account(sync, memory.account)
+        if isinstance(scope, Starred) and isinstance(wanted, StarFilter) and wanted.lists:
+            memory.lists = dict(await api.star_lists(scope.user))
+        return memory.account
+
+    async def _select(self, sync: ReposSync, memory: Memory, account: Account, now: datetime) -> None:
+        """Passes the filter's verdict on rows that are new or look different."""
+        changed = sorted(memory.listed.changed)
+        for start in range(0, len(changed), _ROWS):
+            for number in changed[start : start + _ROWS]:
+                row = memory.listed.rows.get(number)
+                if row is not None:
+                    ours = _is_in_scope(sync, row, account)
+                    memory.verdicts[number] = ours and memory.selector.matches(row, now, memory.lists)
+            await asyncio.sleep(0)
+        memory.listed.changed.clear()
+
+    async def _tend(self, look: Look) -> tuple[Looked, datetime | None]:
+        """Makes the mirrors what they should be, some hundreds at a time; also when to go on, where not all is done."""
+        sync, memory = look.sync, look.memory
+        family = Family(sync, list(self.store.mirrors.values()), list(self.store.syncs.values()))
+        rows = [row for number, row in memory.listed.rows.items() if memory.verdicts.get(number)]
+        known = {row.id: family.find(row) for row in rows}
+        bad = collisions(sync, rows, family.neighbours)
+        changes = [
+            change
+            for row in rows
+            if (known[row.id] or row.id not in bad) and (change := family.change(row, known[row.id])) is not None
+        ]
+        create = [change.name for change in changes if change.known is None]
+        problems, again = [*say.unknown_star_lists(sync, memory.lists), *(Problem(*why) for why in bad.values())], None
+        if not sync.settings.dry_run:
+            marks, troubles = await self.unstarred.tend(look, family)
+            changes += marks
+            again = await self.children.apply(sync, changes, memory.applied, look.now)
+            problems += [*troubles, *memory.applied.problems(changes)]
+        done = {change.name for change in changes if memory.applied.is_done(change)}
+        seen = Looked(
+            account=look.account,
+            found=len(memory.listed.rows),
+            matched=len(rows),
+            mirrored=sum(known[row.id] is not None for row in rows) + len(done.intersection(create)),
+            left=len(changes) - len(done),
+            covered=family.covered,
+            missing=[one for _, one in family.missing(memory.listed.rows, memory.proofs)],
+            limit=look.api.rate_limit,
+            polled_at=memory.polled_at or look.now,
+            listed_at=memory.listed.listed_at,
+            problems=problems,
+            create=create,
         )
-        after = sync.status.changed(conditions=conditions.build(), observed_generation=sync.metadata.generation)
-        await self.recorder.write(PLURAL, sync, after)
-        return None
+        return seen, again
+
+    async def _failed(self, sync: ReposSync, error: SyncError, now: datetime) -> None:
+        decision, reason, message = type(error).__name__, error.reason, error.message
+        event(log, "reconcile", level=logging.WARNING, sync=sync.ref, decision=decision, reason=reason, message=message)
+        await self._write(sync, say.unavailable(sync, error, now))
+
+    async def _write(self, sync: ReposSync, after: SyncStatus) -> bool:
+        """False where the write came too late: what the watch tells of then is looked at again."""
+        written = await self.recorder.write(sync.plural, sync, after)
+        if written:
+            self.store.put_sync(type(sync).model_validate(written))
+        return written is not None
+
+
+def _is_in_scope(sync: ReposSync, row: ListedRepository, account: Account) -> bool:
+    """An installation lists what all its owners gave it."""
+    scope = sync.scope
+    return isinstance(scope, Starred) or scope.owner is None or row.owner_id in (0, account.id)

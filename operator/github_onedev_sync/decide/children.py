@@ -1,0 +1,111 @@
+"""Which mirrors a sync makes, labels, changes and lets go of."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..api import children
+from ..api.children import Manifest
+from ..api.mirror import RepositoryMirror
+from ..api.observed import ListedRepository
+from ..api.sync import OnUnstar, ReposSync
+from .unstar import Missing
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to apply. `known` is the mirror as it is, None where there is none yet."""
+
+    manifest: Manifest
+    known: RepositoryMirror | None = None
+    take_over: bool = False
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def digest(self) -> str:
+        """The same for the same word on the mirror."""
+        return "/".join(sorted(self.manifest["metadata"].get("labels", {}).values()))
+
+
+class Family:
+    """Mirrors as one sync sees them: its `neighbours` are all of its namespace, its `members` those of its GitHub.
+
+    `mirrors` and `syncs` are all that there are.
+    """
+
+    def __init__(self, sync: ReposSync, mirrors: Iterable[RepositoryMirror], syncs: Iterable[ReposSync]) -> None:
+        namespace, api_url = sync.metadata.namespace, _normal(sync.settings.source.api_url)
+        self.sync = sync
+        self.others = [one for one in syncs if one.ref != sync.ref and one.metadata.namespace == namespace]
+        self._items = {one.item for one in self.others}
+        self.neighbours = [mirror for mirror in mirrors if mirror.metadata.namespace == namespace]
+        self.members = [one for one in self.neighbours if _normal(one.spec.source.api_url) == api_url]
+        self._by_id: dict[int, RepositoryMirror] = {}
+        self._by_name: dict[str, RepositoryMirror] = {}
+        for mirror in sorted(self.members, key=self._rank, reverse=True):
+            number = children.repository_id(mirror)
+            if number is None:
+                self._by_name[mirror.spec.source.repository.lower()] = mirror
+            else:
+                self._by_id[number] = mirror
+
+    def _rank(self, mirror: RepositoryMirror) -> tuple[int, str]:
+        """Of several mirrors of a repository the first is the sync's: its own, then another's, then a person's."""
+        if children.holder_of(mirror) == self.sync.item:
+            return 0, mirror.metadata.name
+        return (1 if children.is_held(mirror) else 2), mirror.metadata.name
+
+    def find(self, row: ListedRepository) -> RepositoryMirror | None:
+        return self._by_id.get(row.id) or self._by_name.get(row.full_name.lower())
+
+    @property
+    def covered(self) -> list[RepositoryMirror]:
+        return [mirror for mirror in self.members if children.covers(self.sync, mirror)]
+
+    def also_covered_by(self, mirror: RepositoryMirror) -> list[ReposSync]:
+        return [one for one in self.others if children.covers(one, mirror)]
+
+    def change(
+        self, row: ListedRepository, known: RepositoryMirror | None, missing: Missing | None = None
+    ) -> Change | None:
+        """How the sync's word on one mirror must change; None where it has said just this, or the mirror is going."""
+        if known is not None and known.metadata.deletion_timestamp is not None:
+            return None
+        since = missing.since if missing else None
+        if known is None:
+            return Change(children.held(self.sync, row, gone_since=since))
+        holder = children.holder_of(known)
+        take_over = children.is_held(known) and holder != self.sync.item and holder not in self._items
+        if holder == self.sync.item or take_over:
+            manifest = children.held(self.sync, row, known, cascade=self._cascades(known), gone_since=since)
+        else:
+            manifest = children.covered(self.sync, known, cascade=self._cascades(known), gone_since=since)
+        if children.is_applied(self.sync, known, manifest):
+            return None
+        return Change(manifest, known, take_over)
+
+    def _cascades(self, known: RepositoryMirror) -> bool:
+        """Whether it goes when its syncs go: never a person's, and only where all of them would delete it."""
+        agreed = all(one.settings.on_unstar is OnUnstar.DELETE for one in self.also_covered_by(known))
+        return children.is_held(known) and self.sync.settings.on_unstar is OnUnstar.DELETE and agreed
+
+    def missing(
+        self, listed: Collection[int], proofs: Mapping[int, bool]
+    ) -> Iterator[tuple[RepositoryMirror, Missing]]:
+        """The sync's mirrors whose repository is not among those `listed`, with what was found out about it."""
+        for mirror in self.covered:
+            number = children.repository_id(mirror)
+            if number is not None and number not in listed and mirror.metadata.deletion_timestamp is None:
+                since = children.unstarred_at(self.sync, mirror)
+                yield mirror, Missing(mirror.metadata.name, number, since, proofs.get(number))
+
+
+def row_of(mirror: RepositoryMirror, number: int) -> ListedRepository:
+    """As much of a row as a mirror remembers, for one that is listed no more."""
+    return ListedRepository(number, mirror.spec.source.repository)
+
+
+def _normal(api_url: str) -> str:
+    return api_url.rstrip("/").lower()
