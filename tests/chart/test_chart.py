@@ -133,9 +133,10 @@ def test_a_package_holds_the_crds(helm: Helm, tmp_path: Path) -> None:
 
 # --- rights
 
-OURS = ["onedevservers", "repositorymirrors", "starredrepossyncs"]
+OURS = ["onedevservers", "repositorymirrors", "starredrepossyncs", "ownedrepossyncs"]
 CONTROLLER_RIGHTS = {
     **{(GROUP, kind): {"get", "list", "watch", "patch"} for kind in OURS},
+    (GROUP, "repositorymirrors"): {"get", "list", "watch", "patch", "create", "delete"},
     **{(GROUP, f"{kind}/status"): {"patch"} for kind in OURS},
     **{(GROUP, f"{kind}/finalizers"): {"update"} for kind in OURS},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},

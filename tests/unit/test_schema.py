@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
-from github_onedev_sync.api import duration, mirror, names, server, starred
+from github_onedev_sync.api import duration, mirror, names, owned, server, starred
 from github_onedev_sync.api.model import Condition, View, field_name
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -21,6 +21,7 @@ VIEWS: dict[str, type[View]] = {
     server.PLURAL: server.OneDevServer,
     mirror.PLURAL: mirror.RepositoryMirror,
     starred.PLURAL: starred.StarredReposSync,
+    owned.PLURAL: owned.OwnedReposSync,
 }
 PARTS = [(plural, part) for plural in VIEWS for part in ("spec", "status")]
 REQUIRED = "(required)"
@@ -257,7 +258,7 @@ def test_conditions_are_metav1_conditions() -> None:
         assert conditions["items"]["properties"]["status"]["enum"] == ["True", "False", "Unknown"]
 
 
-def test_a_starred_template_is_a_mirror_without_its_source() -> None:
+def test_a_template_is_a_mirror_without_its_source() -> None:
     """One wording and one set of rules for what both kinds can say."""
     template = schema_of(starred.PLURAL)["properties"]["spec"]["properties"]["template"]["properties"]
     settings = schema_of(mirror.PLURAL)["properties"]["spec"]["properties"]
@@ -269,6 +270,30 @@ def test_a_starred_template_is_a_mirror_without_its_source() -> None:
     assert stars["properties"]["insecure"] == source["properties"]["insecure"]
     named, other = stars["properties"]["secretRef"], source["properties"]["secretRef"]
     assert named["properties"] == other["properties"]
+
+
+def test_syncs_differ_in_what_only_one_of_them_has() -> None:
+    """Whose repositories they are, and star lists; all else is the same, to the word."""
+    stars, own = schema_of(starred.PLURAL), schema_of(owned.PLURAL)
+    assert stars["properties"]["spec"]["properties"].pop("user")
+    assert stars["properties"]["spec"]["properties"]["filter"]["properties"].pop("lists")
+    assert own["properties"]["spec"]["properties"].pop("owner")
+    for schema in (stars, own):
+        spec = schema["properties"]["spec"]
+        for one in (
+            schema,
+            schema["properties"]["kind"],
+            spec,
+            spec["properties"]["source"]["properties"]["secretRef"],
+        ):
+            assert one.pop("description")
+        rules = spec.pop("x-kubernetes-validations")
+        spec["rule"] = [rule for rule in rules if rule["fieldPath"] not in (".user", ".owner", ".filter.lists")]
+    assert stars == own
+    columns = [
+        load(plural)["spec"]["versions"][0]["additionalPrinterColumns"] for plural in (starred.PLURAL, owned.PLURAL)
+    ]
+    assert [c["jsonPath"] for c in columns[0]] == [c["jsonPath"] for c in columns[1]]
 
 
 def reserved_words(plural: str) -> list[str]:
@@ -289,6 +314,7 @@ def test_paths_fit_onedev_s_limit_even_in_the_archive() -> None:
     """There a name that is taken gets the time added."""
     root = schema_of(server.PLURAL)["properties"]["spec"]["properties"]["rootProject"]["maxLength"]
     target = schema_of(mirror.PLURAL)["properties"]["spec"]["properties"]["target"]["properties"]["project"]
+    assert target["maxLength"] == names.TARGET_PATH_LIMIT
     assert root + len("/archived/") + target["maxLength"] + len("-20261123T010203Z") <= names.PROJECT_PATH_LIMIT
 
 

@@ -45,14 +45,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- /* What the controller may do where the resources are, and nothing beyond. */ -}}
 {{- define "controllerRules" -}}
 - apiGroups: [github-onedev-sync.io]
-  resources: [onedevservers, repositorymirrors, starredrepossyncs]
+  resources: [onedevservers, starredrepossyncs, ownedrepossyncs]
   verbs: [get, list, watch, patch]
+# Syncs make mirrors, and delete those that they made.
 - apiGroups: [github-onedev-sync.io]
-  resources: [onedevservers/status, repositorymirrors/status, starredrepossyncs/status]
+  resources: [repositorymirrors]
+  verbs: [get, list, watch, patch, create, delete]
+- apiGroups: [github-onedev-sync.io]
+  resources: [onedevservers/status, repositorymirrors/status, starredrepossyncs/status, ownedrepossyncs/status]
   verbs: [patch]
-# Jobs are owned by their mirror; clusters that enforce it ask for this.
+# Jobs are owned by their mirror, and mirrors by their sync; clusters that enforce it ask for this.
 - apiGroups: [github-onedev-sync.io]
-  resources: [onedevservers/finalizers, repositorymirrors/finalizers, starredrepossyncs/finalizers]
+  resources: [onedevservers/finalizers, repositorymirrors/finalizers, starredrepossyncs/finalizers, ownedrepossyncs/finalizers]
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]

@@ -41,6 +41,8 @@ _JOB_SUFFIX = 8
 # OneDev's own rule for project names (`ProjectNameValidator`), which its REST API does not check.
 PROJECT_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 PROJECT_PATH_LIMIT = 255
+# Of a mirror below its server's rootProject.
+TARGET_PATH_LIMIT = 160
 # Words that OneDev's web pages claim for themselves at any depth of a path.
 RESERVED_SEGMENTS = frozenset(
     (
