@@ -7,7 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from github_onedev_sync.adapters.credentials import App, Credentials
+from github_onedev_sync.adapters.github import GitHub
 from github_onedev_sync.adapters.onedev import OneDev
 from tests.stand_ins.github import GitHubStandIn
 from tests.stand_ins.onedev import OneDevStandIn
@@ -18,6 +22,10 @@ BOT = "bot"
 CODE_READER, CHILD_CREATOR = 3, 6
 PUBLIC = "octo/public"
 PRIVATE = "octo/private"
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+PUBLIC_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+APP = App("4711", 99, PEM)
 
 
 @dataclass
@@ -44,6 +52,19 @@ async def github_stand_in(tmp_path: Path) -> AsyncIterator[GitHubStandIn]:
         await stand_in.create_repository(PUBLIC, description="Out in the open")
         await stand_in.create_repository(PRIVATE, private=True)
         yield stand_in
+
+
+@pytest.fixture
+async def github_as(github_stand_in: GitHubStandIn, clock: Clock) -> AsyncIterator[Callable[[Credentials], GitHub]]:
+    """Adapters by credential, closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def connect(credentials: Credentials) -> GitHub:
+            adapter = GitHub(github_stand_in.url, credentials, clock=clock)
+            stack.push_async_callback(adapter.close)
+            return adapter
+
+        yield connect
 
 
 @pytest.fixture

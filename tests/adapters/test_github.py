@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from github_onedev_sync.adapters.credentials import Anonymous, App, Credentials, Token
 from github_onedev_sync.adapters.github import GitHub
@@ -16,12 +14,7 @@ from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import Retry, Stalled, Waiting
 from tests.stand_ins.github import GitHubStandIn
 
-from .conftest import GITHUB_TOKEN, PRIVATE, PUBLIC, Clock
-
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-PUBLIC_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-APP = App("4711", 99, PEM)
+from .conftest import APP, GITHUB_TOKEN, PEM, PRIVATE, PUBLIC, PUBLIC_PEM, Clock
 
 
 @pytest.fixture
@@ -207,6 +200,29 @@ async def test_no_token_is_logged(app: GitHub, github: GitHub, caplog: pytest.Lo
     assert minted is not None
     assert minted not in caplog.text
     assert GITHUB_TOKEN not in caplog.text
+
+
+async def test_a_token_that_ends_within_five_minutes_is_renewed_before_a_request(
+    app: GitHub, github_stand_in: GitHubStandIn, clock: Clock
+) -> None:
+    for minutes, minted in ((0, 1), (54, 1), (2, 2)):
+        clock.turn(timedelta(minutes=minutes))
+        await app.repository(PRIVATE)
+        assert len(github_stand_in.journal.entries(path="/app/installations/")) == minted
+
+
+async def test_a_minted_token_that_is_refused_before_its_time_is_minted_anew_once(
+    app: GitHub, github_stand_in: GitHubStandIn
+) -> None:
+    minted = await app.git_token()
+    assert minted is not None
+    await github_stand_in.revoke_token(minted)
+    assert (await app.repository(PRIVATE)).full_name == PRIVATE
+    assert await app.git_token() != minted
+    github_stand_in.faults.add(path="/repos/", status=401, count=None, body='{"message": "Bad credentials"}')
+    with pytest.raises(Stalled, match="GitHub refuses the token"):
+        await app.repository(PRIVATE)
+    assert len(github_stand_in.journal.entries(path="/repos/")) == 2 + 2
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"token": "ghs_secret"}', '{"token": 1, "expires_at": "soon"}'])

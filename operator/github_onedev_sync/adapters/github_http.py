@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from github import Auth
@@ -177,11 +177,10 @@ class GitHubHttp:
 
     def _next(self, answer: Answer, url: str) -> str:
         """Where a redirect leads, on this host only. What was asked for in the query is asked for there, too."""
-        location = str(answer.headers.get("location", ""))
-        target, here = urlsplit(location), urlsplit(self.api_url)
-        if (target.scheme, target.netloc) != (here.scheme, here.netloc):
+        target = on_host(str(answer.headers.get("location", "")), self.api_url)
+        if target is None:
             raise Astray
-        return location if target.query else target._replace(query=urlsplit(url).query).geturl()
+        return (target if target.query else target._replace(query=urlsplit(url).query)).geturl()
 
     def _note(self, answer: Answer, resource: str) -> None:
         self._counts[resource, "304" if answer.status == 304 else f"{answer.status // 100}xx"] += 1
@@ -245,6 +244,15 @@ def _bearer(credentials: Credentials) -> _Bearer | None:
             return _Bearer(value)
         case App():
             return _Bearer("")
+
+
+def on_host(url: str, api_url: str) -> SplitResult | None:
+    """`url` in its parts, or None where it is none, or not of the API's own host."""
+    try:
+        target, here = urlsplit(url), urlsplit(api_url)
+    except ValueError:
+        return None
+    return target if (target.scheme, target.netloc) == (here.scheme, here.netloc) else None
 
 
 def _checked_url(api_url: str) -> str:

@@ -15,6 +15,7 @@ from requests.utils import parse_header_links
 
 from ..api.observed import ListedRepository
 from . import github_errors
+from .github_http import on_host
 from .github_repository import FULL_NAME
 
 _ROWS_PER_PAGE = 100
@@ -181,9 +182,9 @@ def next_cursor(headers: Mapping[str, Any], api_url: str, place: Place, cursor: 
     url = next((link["url"] for link in links if link.get("rel") == "next"), "")
     if not url:
         return ""
-    here, there = urlsplit(api_url), urlsplit(url)
-    found = f"{there.path}?{there.query}"
-    if (there.scheme, there.netloc) != (here.scheme, here.netloc) or found == cursor:
+    there = on_host(url, api_url)
+    found = f"{there.path}?{there.query}" if there else cursor
+    if found == cursor:
         raise github_errors.not_github(place.what, "its next page is elsewhere")
     return found
 
