@@ -10,7 +10,7 @@ from github_onedev_sync.api.conditions import ConditionType, Reason
 from github_onedev_sync.api.identity import Mark
 from github_onedev_sync.api.mirror import GITHUB_API, MirrorStatus, RepositoryMirror, RunStatus
 from github_onedev_sync.api.model import Condition, show_time
-from github_onedev_sync.api.observed import SourceRepository
+from github_onedev_sync.api.observed import Account, Change, ListedRepository, SourceRepository
 from github_onedev_sync.api.report import Outcome, Report, TaskReport
 from github_onedev_sync.api.server import OneDevServer
 from github_onedev_sync.api.starred import StarredReposSync
@@ -28,6 +28,19 @@ REPOSITORY = SourceRepository(
     clone_url="https://github.com/pallets/click.git",
     default_branch="main",
 )
+
+
+def change(repository: SourceRepository = REPOSITORY) -> Change:
+    """What a sweep sees of a repository."""
+    return Change(
+        id=repository.id,
+        full_name=repository.full_name,
+        pushed_at=repository.pushed_at,
+        archived=repository.archived,
+        private=repository.private,
+        disabled=repository.disabled,
+        default_branch=repository.default_branch,
+    )
 
 
 def metadata(name: str, **fields: Any) -> dict[str, Any]:
@@ -135,6 +148,13 @@ def server_body(
 
 def server(name: str = "default", **parts: Any) -> OneDevServer:
     return OneDevServer.read(server_body(name, **parts))
+
+
+ME = Account(1000, "octocat")
+
+
+def row(number: int, full_name: str = "", **fields: Any) -> ListedRepository:
+    return ListedRepository(number, full_name or f"o/r{number}", owner_id=7, **fields)
 
 
 def sync_body(name: str = "stars", **spec: Any) -> dict[str, Any]:

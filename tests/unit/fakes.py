@@ -7,18 +7,27 @@ import asyncio
 import itertools
 import selectors
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from github_onedev_sync.api import mirror, owned, server, starred
+from github_onedev_sync.api import mirror, names, owned, server, starred
 from github_onedev_sync.api.conditions import Reason
-from github_onedev_sync.api.errors import ClusterUnavailable, Retry
+from github_onedev_sync.api.errors import ClusterRefused, ClusterUnavailable, Retry, Stalled
 from github_onedev_sync.api.identity import describe
 from github_onedev_sync.api.mirror import Access, RepositoryMirror
 from github_onedev_sync.api.model import show_time
-from github_onedev_sync.api.observed import SourceRepository, TargetProject
+from github_onedev_sync.api.observed import (
+    Account,
+    Change,
+    ListedRepository,
+    Page,
+    RateLimit,
+    Scope,
+    SourceRepository,
+    TargetProject,
+)
 from github_onedev_sync.api.refs import BRANCHES, Listing
 from github_onedev_sync.api.server import OneDevServer
 from github_onedev_sync.api.urgency import Urgency
@@ -109,8 +118,11 @@ class Troubled:
 
 @dataclass
 class FakeCluster(Troubled):
-    """Resources with optimistic locking and merge-patches as the API server does them. `watch` hears of each change,
-    and `watch_job` of each Job that is made or gone."""
+    """Resources with optimistic locking, merge-patches and server-side apply as the API server does them.
+
+    `watch` hears of each change, `gone` of each deletion, and `watch_job` of each Job that is made or gone. `words` are
+    what each manager has applied; what it says no more goes. `refuse` are names of mirrors that are not legal.
+    """
 
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -122,6 +134,10 @@ class FakeCluster(Troubled):
     watch: Callable[[str, str], object] = lambda plural, name: None
     watch_job: Callable[[Body, bool], object] = lambda job, gone: None
     now: Callable[[], datetime] = lambda: build.NOW
+    words: dict[str, dict[str, Body]] = field(default_factory=dict)
+    refuse: set[str] = field(default_factory=set)
+    gone: Callable[[dict[str, Any]], object] = lambda body: None
+    uids: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
         kept = build.plain(body)
@@ -160,6 +176,51 @@ class FakeCluster(Troubled):
         body = self.resources.get((plural, key))
         return build.plain(body) if body is not None else None
 
+    async def list_resources(self, plural: str, namespace: str) -> AsyncIterator[Body]:
+        for (kind, _), body in list(self.resources.items()):
+            if kind == plural:
+                yield build.plain(body)
+
+    async def apply(self, plural: str, manifest: Body, manager: str, *, take_over: bool = False) -> Body | None:
+        self.called("apply")
+        meta = manifest["metadata"]
+        name, key = meta["name"], f"{meta['namespace']}/{meta['name']}"
+        if name in self.refuse:
+            raise ClusterRefused(f"{name} is not legal")
+        words, body = self.words.setdefault(key, {}), self.resources.get((plural, key))
+        for other, word in words.items():
+            theirs, ours = _holder(word), _holder(manifest)
+            if other != manager and theirs and ours and theirs != ours and not take_over:
+                return None
+        if body is None:
+            if "spec" not in manifest:
+                raise ClusterRefused("spec: Required value")
+            fresh = {"uid": f"uid-{next(self.uids)}", "generation": 1, "namespace": meta["namespace"], "name": name}
+            body = {"metadata": fresh, "spec": {}, "status": {}}
+        before, changed = words.get(manager, {"metadata": {}}), dict(body["metadata"])
+        for part in ("labels", "annotations"):
+            kept = {
+                label: value
+                for label, value in changed.get(part, {}).items()
+                if label not in before["metadata"].get(part, {})
+            }
+            changed[part] = {**kept, **meta.get(part, {})}
+        mine = [one["uid"] for one in before["metadata"].get("ownerReferences", ())]
+        owners = [one for one in changed.get("ownerReferences", ()) if one["uid"] not in mine]
+        changed["ownerReferences"] = owners + list(meta.get("ownerReferences", ()))
+        changed["finalizers"] = list(meta.get("finalizers", changed.get("finalizers", ())))
+        spec = manifest.get("spec", body["spec"])
+        changed["generation"] += spec != body["spec"]
+        words[manager] = manifest
+        return build.plain(self.put(plural, {**body, "metadata": changed, "spec": spec}))
+
+    async def delete_resource(self, plural: str, key: str, uid: str) -> None:
+        self.called("delete_resource")
+        body = self.resources.pop((plural, key))
+        assert body["metadata"]["uid"] == uid
+        self.words.pop(key, None)
+        self.gone(build.plain(body))
+
     async def list_jobs(self, namespace: str) -> list[Body]:
         self.called("list_jobs")
         return [build.plain(job) for job in self.jobs.values()]
@@ -184,6 +245,10 @@ class FakeCluster(Troubled):
         self.events.append(manifest)
 
 
+def _holder(manifest: Body) -> str:
+    return str(manifest["metadata"].get("labels", {}).get(names.SYNC, ""))
+
+
 def _owner(body: Body) -> dict[str, Any]:
     found: dict[str, Any] = body["metadata"]["ownerReferences"][0]
     return found
@@ -204,21 +269,84 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 @dataclass
 class FakeGitHub(Troubled):
-    """`ports.Source`, with one repository under every name; `sizes` in KB for those that differ in it."""
+    """`ports.Source`, with one repository under every name but those of `others`; `sizes` in KB for those that differ
+    in it. `batches` are the ids that were asked for together.
+
+    `rows` are what is listed, the newest first, `there` the repositories that it knows besides, by id; `between` runs
+    before each page but the first.
+    """
 
     found: SourceRepository = build.REPOSITORY
+    others: dict[str, SourceRepository] = field(default_factory=dict)
+    batches: list[tuple[str, ...]] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     token: str | None = None
     anonymous: bool = True
     mints_tokens: bool = False
+    rows: list[ListedRepository] = field(default_factory=list)
+    there: dict[int, str] = field(default_factory=dict)
+    size: int = 100
+    me: Account | None = build.ME
+    limit: RateLimit | None = None
+    between: Callable[[], None] = lambda: None
+    lists: dict[str, frozenset[int]] = field(default_factory=dict)
 
     async def repository(self, full_name: str) -> SourceRepository:
         self.called("repository")
-        return replace(self.found, size_kb=self.sizes.get(full_name, self.found.size_kb))
+        found = self.others.get(full_name, self.found)
+        return replace(found, size_kb=self.sizes.get(full_name, found.size_kb))
 
     async def repository_by_id(self, repository_id: int) -> SourceRepository:
         self.called("repository_by_id")
-        return self.found
+        if not self.rows and not self.there:
+            return self.found
+        if repository_id not in self.there:
+            raise Retry(Reason.PRIVATE_OR_GONE, "it is gone, or private")
+        return replace(self.found, id=repository_id, full_name=self.there[repository_id])
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        return self.limit
+
+    def star(self, *numbers: int) -> None:
+        for number in numbers:
+            self.rows.insert(0, build.row(number))
+            self.there[number] = f"o/r{number}"
+
+    def unstar(self, *numbers: int) -> None:
+        self.rows = [one for one in self.rows if one.id not in numbers]
+
+    async def account(self, login: str | None) -> Account:
+        self.called("account")
+        if self.me is None:
+            raise Stalled(Reason.USER_NOT_FOUND, "nobody")
+        return self.me
+
+    async def page(self, scope: Scope, cursor: str = "", etag: str = "") -> Page:
+        self.called("page")
+        if cursor:
+            self.between()
+        start = int(cursor or 0)
+        now = str(hash(tuple(self.rows[: self.size])))
+        if not cursor and etag == now:
+            self.called("unchanged")
+            return Page(etag=etag, unchanged=True)
+        after = start + self.size
+        return Page(tuple(self.rows[start:after]), str(after) if after < len(self.rows) else "", now)
+
+    async def is_starred(self, full_name: str) -> bool:
+        self.called("is_starred")
+        return any(one.full_name == full_name for one in self.rows)
+
+    async def star_lists(self, user: str | None) -> Mapping[str, frozenset[int]]:
+        self.called("star_lists")
+        return self.lists
+
+    async def changes(self, node_ids: Sequence[str]) -> dict[str, Change]:
+        self.batches.append(tuple(node_ids))
+        self.called("changes")
+        known = {one.node_id: one for one in (self.found, *self.others.values())}
+        return {node_id: build.change(known[node_id]) for node_id in node_ids if node_id in known}
 
     async def git_token(self) -> str | None:
         self.called("git_token")
@@ -287,14 +415,16 @@ class FakeOneDev(Troubled):
 
 @dataclass
 class FakeRefs(Troubled):
-    """`ports.RefReader`: the source's refs are set by the test, the target's are OneDev's."""
+    """`ports.RefReader`: the source's refs are set by the test, for all but the addresses in `others`; the target's are
+    OneDev's."""
 
     onedev: FakeOneDev = field(default_factory=FakeOneDev)
+    others: dict[str, Listing] = field(default_factory=dict)
     source: Listing = field(default_factory=lambda: Listing({"refs/heads/main": build.OID}, "refs/heads/main"))
 
     async def source_refs(self, url: str, token: str | None, ca: str | None) -> Listing:
         self.called("source_refs")
-        return self.source
+        return self.others.get(url, self.source)
 
     async def target_refs(self, url: str, token: str | None, ca: str | None) -> Listing:
         self.called("target_refs")
@@ -308,12 +438,18 @@ class FakeRefs(Troubled):
 
 @dataclass
 class FakeConnections(Troubled):
+    """One GitHub for all Secrets but those in `others`."""
+
     github: FakeGitHub = field(default_factory=FakeGitHub)
     onedev: FakeOneDev = field(default_factory=FakeOneDev)
+    others: dict[str, FakeGitHub] = field(default_factory=dict)
+    urgencies: Counter[Urgency] = field(default_factory=Counter)
 
     async def source(self, access: Access, namespace: str, urgency: Urgency = Urgency.ROUTINE) -> SourceConnection:
         self.called("source")
-        return SourceConnection(self.github, None)
+        self.urgencies[urgency] += 1
+        secret = access.secret_ref.name if access.secret_ref is not None else ""
+        return SourceConnection(self.others.get(secret, self.github), None)
 
     async def target(self, server: OneDevServer) -> TargetConnection:
         self.called("target")

@@ -25,6 +25,7 @@ def served() -> dict[str, tuple[str, set[str]]]:
     metrics.run_ended("Synced", "Synced", 1.0, 1)
     metrics.job_started(1)
     metrics.fell_back()
+    metrics.mirror_swept("unchanged")
     nothing = lambda: 0  # noqa: E731 - five callables that differ in nothing
     metrics.registry.register(
         Gauges(nothing, nothing, nothing, nothing, lambda: [("RepositoryMirror", "True", "Synced")])

@@ -1,6 +1,7 @@
 """What a mirror's status says after each step. Every function takes the status before and gives the one after."""
 
 from datetime import datetime
+from typing import Any
 
 from ..api.conditions import ConditionType, Reason
 from ..api.mirror import (
@@ -93,6 +94,7 @@ def _running(mirror: RepositoryMirror, now: datetime, job: str) -> Conditions:
 def source_status(source: SourceRepository) -> SourceStatus:
     return SourceStatus(
         id=source.id,
+        node_id=source.node_id,
         full_name=source.full_name,
         clone_url=source.clone_url,
         default_branch=source.default_branch,
@@ -139,15 +141,19 @@ def equal(
     asked: str | None,
     source: SourceRepository | None,
     target: TargetStatus,
+    *,
+    thorough: bool = False,
 ) -> MirrorStatus:
     """A look found nothing to move. Where nothing that people care about changed, the status stays as it is.
 
-    `source` is None where this look did without GitHub's REST API.
+    `source` is None where this look did without GitHub's REST API. What people do not care about, the node's id, waits
+    for a `thorough` look.
     """
     status = mirror.status
     facts = source_status(source) if source else status.source
-    known = status.source.changed(pushed_at=None, size_kb=0) if status.source else None
-    same_facts = facts is None or facts.changed(pushed_at=None, size_kb=0) == known
+    moving: dict[str, Any] = {"pushed_at": None, "size_kb": 0, **({} if thorough else {"node_id": None})}
+    known = status.source.changed(**moving) if status.source else None
+    same_facts = facts is None or facts.changed(**moving) == known
     if asked is None and same_facts and attempted(mirror) and status.is_true(ConditionType.READY):
         return status
     conditions = conditions_of(mirror, now)

@@ -21,11 +21,12 @@ from .removal import Remover
 from .servers import ServerReconciler
 from .slots import Slots
 from .store import Store, server_of
+from .sweep import Sweeper
 from .syncs import SyncReconciler
 
 log = logging.getLogger(__name__)
 
-MIRROR, SERVER, SYNC = "mirror", "server", "sync"
+MIRROR, SERVER, SYNC, SWEEP = "mirror", "server", "sync", "sweep"
 
 _RETRY = 5.0
 # Many mirrors change together; their server's counts are written once for all of them.
@@ -63,12 +64,21 @@ class Engine:
                 self.progress = self.clock.monotonic()
             if due is not None:
                 self.queue.add(item, (due - self.clock.now()).total_seconds())
-            for waiting, priority in (*self.slots.next_in_line(), *self.slots.line.call_ahead()):
-                self.queue.add(f"{MIRROR}:{waiting}", priority=priority)
+            self._call()
 
-    def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler:
+    def _call(self) -> None:
+        """Brings back those that wait for something else than a time."""
+        line, sweeper = self.slots.line, self.mirrors.sweeper
+        for key, priority in (*self.slots.next_in_line(), *line.call_ahead(), *sweeper.told()):
+            self.queue.add(f"{MIRROR}:{key}", priority=priority)
+        for credential, delay in sweeper.gathered():
+            self.queue.add(f"{SWEEP}:{credential}", delay)
+
+    def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler | Sweeper:
         if kind == MIRROR:
             return self.mirrors
+        if kind == SWEEP:
+            return self.mirrors.sweeper
         return self.servers if kind == SERVER else self.syncs
 
     async def _reconcile(self, kind: str, key: str) -> datetime | None:
@@ -118,6 +128,7 @@ class Engine:
     def mirror_gone(self, mirror: RepositoryMirror) -> None:
         self.remover.forget(mirror.metadata.uid)
         self.mirrors.launcher.forget(mirror.metadata.uid)
+        self.mirrors.sweeper.forget(mirror.metadata.uid)
         if not self.store.drop_mirror(mirror):
             return
         for sync in self.store.syncs.values():

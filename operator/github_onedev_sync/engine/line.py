@@ -114,6 +114,10 @@ class Line:
             self._called.pop(key, None)
             self._ahead.discard(key)
 
+    def is_called(self, key: str) -> bool:
+        """Whether a mirror whose turn it is stood in line."""
+        return key in self._called
+
     def prepared(self, key: str) -> Prepared | None:
         """What was seen of a mirror whose turn it is."""
         known = self._called.get(key)

@@ -11,9 +11,11 @@ from ..api.mirror import EngineChoice, RepositoryMirror, SourceStatus, TargetSta
 from ..api.observed import SourceRepository, TargetProject
 from ..api.refs import Listing
 from ..api.server import PLURAL, OneDevServer
+from ..api.urgency import Urgency
 from ..decide.compare import Comparison, compare, has_leftovers
 from ..decide.ownership import check_identity, check_ownership
 from ..decide.server import RECHECK
+from ..decide.sweep import Seen, holds
 from .ports import Cluster, Connections, RefReader, SourceConnection, TargetConnection
 from .store import Store
 
@@ -64,13 +66,19 @@ class Looker:
     refs: RefReader
 
     async def look(
-        self, mirror: RepositoryMirror, known_server: OneDevServer | None, now: datetime, *, thorough: bool
+        self,
+        mirror: RepositoryMirror,
+        known_server: OneDevServer | None,
+        now: datetime,
+        *,
+        thorough: bool,
+        urgency: Urgency = Urgency.ROUTINE,
     ) -> Sight:
         """Raises `SyncError`. A look that is not `thorough` spares the REST APIs where it can: it trusts our mark, and
         where a source is anonymous what status remembers of it, until something differs."""
         check_supported(mirror)
         server = usable_server(mirror, known_server)
-        source = await self.connections.source(mirror.spec.source, mirror.metadata.namespace)
+        source = await self.connections.source(mirror.spec.source, mirror.metadata.namespace, urgency)
         target = await self.connections.target(server)
         known = mirror.status.source
         fresh = thorough or known is None or not known.clone_url or not source.api.anonymous
@@ -84,9 +92,9 @@ class Looker:
         except SyncError as error:
             if fresh or error.reason not in _NOT_THERE:
                 raise
-            return await self.look(mirror, known_server, now, thorough=True)
+            return await self.look(mirror, known_server, now, thorough=True, urgency=urgency)
         if not fresh and _moved(theirs, repository):
-            return await self.look(mirror, known_server, now, thorough=True)
+            return await self.look(mirror, known_server, now, thorough=True, urgency=urgency)
         mark = Mark.of(mirror.spec.source.api_url, repository.id, mirror.key)
         path = target_path(mirror, server)
         project, ours = await self._project(mirror, server, target, mark, path, thorough=thorough)
@@ -104,6 +112,18 @@ class Looker:
             leftovers=has_leftovers(mirror, ours.refs, now),
             comparison=compare(mirror, theirs, ours),
         )
+
+    async def is_kept(
+        self, mirror: RepositoryMirror, known_server: OneDevServer | None, seen: Seen, now: datetime
+    ) -> bool:
+        """Whether OneDev has all that it had when both sides were seen equal, and a run nothing to do. GitHub is not
+        asked. Raises `SyncError`."""
+        server = usable_server(mirror, known_server)
+        target = await self.connections.target(server)
+        mark = Mark.of(mirror.spec.source.api_url, seen.source.id, mirror.key)
+        path = target_path(mirror, server)
+        _, ours = await self._project(mirror, server, target, mark, path, thorough=False)
+        return mark.ref in ours.refs and not has_leftovers(mirror, ours.refs, now) and holds(mirror, seen, ours)
 
     async def _repository(self, mirror: RepositoryMirror, source: SourceConnection) -> SourceRepository:
         """GitHub's word on the repository, with its identity checked."""
@@ -204,6 +224,7 @@ def waits_in_vain(mirror: RepositoryMirror, server: OneDevServer | None) -> bool
 def remembered(known: SourceStatus) -> SourceRepository:
     return SourceRepository(
         id=known.id,
+        node_id=known.node_id,
         full_name=known.full_name,
         clone_url=known.clone_url,
         default_branch=known.default_branch or "",

@@ -9,6 +9,7 @@ from ..api.errors import ClusterRefused, Retry, SyncError, Waiting
 from ..api.mirror import PLURAL, DeletionPolicy, RepositoryMirror
 from ..api.refs import BRANCHES
 from ..api.server import OneDevServer
+from ..api.urgency import Urgency
 from ..decide import status as say
 from ..decide.batch import expected_kb, may_share
 from ..decide.compare import waits_for_a_person, wants_lfs
@@ -16,6 +17,7 @@ from ..decide.run import Run
 from ..decide.schedule import after_restart, is_verification_due
 from ..decide.server import RECHECK
 from ..decide.step import Collect, Discard, Follow, Look, Lost, Rest, SayNothingYet, Step, attempted, next_step
+from ..decide.sweep import Seen, Verdict
 from ..observability.logs import event
 from ..observability.metrics import Metrics
 from .launch import Launcher, NoSlot
@@ -27,6 +29,7 @@ from .recorder import Recorder
 from .removal import Remover
 from .runs import FOLLOW, Runs
 from .store import Store, server_of
+from .sweep import Sweeper
 from .teller import Teller, TooLate
 
 log = logging.getLogger(__name__)
@@ -48,16 +51,18 @@ class MirrorReconciler:
     metrics: Metrics
     teller: Teller = field(init=False)
     runs: Runs = field(init=False)
+    sweeper: Sweeper = field(init=False)
     _verified: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.teller = Teller(self.clock, self.store, self.remover, self.recorder, self.metrics)
         self.runs = Runs(self.clock, self.store, self.cluster, self.launcher, self.teller, self.metrics)
+        self.sweeper = Sweeper(self.clock, self.store, self.looker.connections, self.metrics, self.teller.due)
 
     async def reconcile(self, key: str) -> datetime | None:
         """Does the step that is due; returns when to come back, or None to wait for a change."""
         mirror = self.store.mirrors.get(key)
-        with self.launcher.slots.line.turn(key):
+        with self.launcher.slots.line.turn(key), self.sweeper.turn(key):
             if mirror is None:
                 self.teller.due.pop(key, None)
                 self._verified.pop(key, None)
@@ -138,20 +143,36 @@ class MirrorReconciler:
         if is_unchecked(server):
             return now + FOLLOW
         priority, slots = _priority(mirror, asked), self.launcher.slots
+        verify = is_verification_due(mirror.metadata.uid, self._verified_at(mirror, now), now)
+        known = None if verify or slots.line.is_called(mirror.key) else self.sweeper.basis(mirror)
+        if known is not None and self.sweeper.verdict(mirror.key) is None:
+            self.sweeper.gather(mirror)
+            return None
         seen = slots.line.prepared(mirror.key)
         if slots.full(mirror) and not self._is_worth_a_look(mirror, seen, now):
             return await self._wait_for_slot(mirror, priority, now, None)
         try:
+            if known is not None and await self._is_spared(mirror, server, known, now):
+                return self.teller.next(mirror, now)
             thorough = asked is not None or not attempted(mirror) or mirror.status.failures > 0
-            verify = is_verification_due(mirror.metadata.uid, self._verified_at(mirror, now), now)
-            sight = await self._see(mirror, server, now, thorough=thorough, verify=verify)
+            urgency = Urgency.ROUTINE if asked is None else Urgency.ASKED
+            sight = await self._see(mirror, server, now, thorough=thorough, verify=verify, urgency=urgency)
             if asked is None and not sight.leftovers and waits_for_a_person(mirror, sight.comparison):
                 return self.teller.next(mirror, now)
             if sight.settled and not wants_lfs(mirror, sight.comparison, verify=thorough or verify):
-                return await self._equal(mirror, sight, asked, now)
+                return await self._equal(mirror, sight, asked, now, thorough=thorough or verify)
             return await self._launch(mirror, sight, asked, priority, now)
         except SyncError as error:
             return await self.teller.failed(mirror, error, now, asked=asked)
+
+    async def _is_spared(
+        self, mirror: RepositoryMirror, server: OneDevServer | None, known: Seen, now: datetime
+    ) -> bool:
+        """Whether a look can be done without after the verdict of a sweep. Who had none is well, and stays so."""
+        verdict = self.sweeper.verdict(mirror.key)
+        if verdict is Verdict.UNCHANGED:
+            return await self.looker.is_kept(mirror, server, known, now)
+        return verdict is Verdict.LIMITED
 
     def _is_worth_a_look(self, mirror: RepositoryMirror, seen: Prepared | None, now: datetime) -> bool:
         """Whether one for which there is no slot is looked at: who was synced before may not need one, and some of
@@ -165,20 +186,28 @@ class MirrorReconciler:
         return self._verified.setdefault(mirror.key, now - mirror.spec.interval)
 
     async def _see(
-        self, mirror: RepositoryMirror, server: OneDevServer | None, now: datetime, *, thorough: bool, verify: bool
+        self,
+        mirror: RepositoryMirror,
+        server: OneDevServer | None,
+        now: datetime,
+        *,
+        thorough: bool,
+        verify: bool,
+        urgency: Urgency,
     ) -> Sight:
         """One look, or two where the first saw something to do without GitHub's word of now."""
         try:
-            sight = await self.looker.look(mirror, server, now, thorough=thorough or verify)
+            sight = await self.looker.look(mirror, server, now, thorough=thorough or verify, urgency=urgency)
         except Waiting as error:
             # What only verifies can wait for the limit of an address, and a mirror that is well stays so.
             well = mirror.status.is_true(ConditionType.READY)
             if thorough or not well or error.reason is not Reason.RATE_LIMITED:
                 raise
             verify = False
-            sight = await self.looker.look(mirror, server, now, thorough=False)
+            sight = await self.looker.look(mirror, server, now, thorough=False, urgency=urgency)
         if not sight.fresh and not (sight.settled and sight.comparison.equal):
-            sight, verify = await self.looker.look(mirror, server, now, thorough=True), True
+            sight = await self.looker.look(mirror, server, now, thorough=True, urgency=urgency)
+            verify = True
         if thorough or verify:
             self._verified[mirror.key] = now
         return sight
@@ -219,14 +248,21 @@ class MirrorReconciler:
         after = say.started(mirror, now, started.job, sight.repository, started.target, asked)
         return await self.teller.write(mirror, after, now + FOLLOW)
 
-    async def _equal(self, mirror: RepositoryMirror, sight: Sight, asked: str | None, now: datetime) -> datetime | None:
+    async def _equal(
+        self, mirror: RepositoryMirror, sight: Sight, asked: str | None, now: datetime, *, thorough: bool
+    ) -> datetime | None:
         """No ref to move: at most a project to make for an empty repository, or OneDev's HEAD to set."""
         project = await self.launcher.provision(mirror, sight)
         if sight.comparison.head_differs and sight.comparison.source.head is not None:
             await sight.target.api.set_default_branch(project, sight.comparison.source.head.removeprefix(BRANCHES))
         repository = sight.repository if sight.fresh else None
-        after = say.equal(mirror, sight.comparison, now, asked, repository, sight.target_status(project))
-        return await self.teller.write(mirror, after, self.teller.next(mirror, now))
+        after = say.equal(
+            mirror, sight.comparison, now, asked, repository, sight.target_status(project), thorough=thorough
+        )
+        due = await self.teller.write(mirror, after, self.teller.next(mirror, now))
+        if repository is not None:
+            self.sweeper.remember(mirror, repository, sight.comparison.digest, now)
+        return due
 
     async def _wait_for_slot(
         self, mirror: RepositoryMirror, priority: Priority, now: datetime, seen: Prepared | None

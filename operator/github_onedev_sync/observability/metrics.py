@@ -46,6 +46,12 @@ class Metrics:
         self.fallbacks = Counter(
             f"{PREFIX}_fallbacks", "Runs in which git moved what the relay should have", registry=self.registry
         )
+        self.swept = Counter(
+            f"{PREFIX}_swept_mirrors",
+            "Mirrors that GitHub was asked for many at a time, by what came of it",
+            ("result",),
+            registry=self.registry,
+        )
         self.bytes = Counter(f"{PREFIX}_received_bytes", "Pack data received from sources", registry=self.registry)
 
     def run_ended(self, outcome: str, reason: str, seconds: float, received: int) -> None:
@@ -58,6 +64,9 @@ class Metrics:
 
     def fell_back(self) -> None:
         self.fallbacks.inc()
+
+    def mirror_swept(self, result: str) -> None:
+        self.swept.labels(result).inc()
 
     @contextmanager
     def reconcile(self, kind: str) -> Iterator[Callable[[str], None]]:
