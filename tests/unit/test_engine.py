@@ -281,7 +281,6 @@ async def test_a_stale_word_about_a_server_changes_nothing() -> None:
     assert world.store.servers["team/default"] == new
 
 
-
 def test_the_engine_works_on_every_kind() -> None:
     @scenario()
     async def _(world: World) -> None:

@@ -188,7 +188,7 @@ async def test_the_end_of_the_old_one_told_last_leaves_its_namesake_alone(world:
 
     world.engine.sync_seen(sync.changed(metadata=sync.metadata.changed(uid="new")))
     world.engine.sync_gone(sync)
-    assert world.store.syncs["team/stars"].metadata.uid == "new"
+    assert world.store.syncs["srs/team/stars"].metadata.uid == "new"
 
 
 # Events.

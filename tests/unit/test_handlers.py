@@ -8,7 +8,7 @@ import pytest
 from kopf._cogs.structs.bodies import Body
 from kopf._core.intents.registries import OperatorRegistry
 
-from github_onedev_sync.api import mirror, names, server, starred
+from github_onedev_sync.api import mirror, names, owned, server, starred
 from github_onedev_sync.controller import kopf_settings
 from github_onedev_sync.controller.build import gauges
 from github_onedev_sync.controller.handlers import register
@@ -44,7 +44,7 @@ async def tell(world: World, name: str, body: dict[str, Any], type_: str | None 
 def test_what_is_watched() -> None:
     registry = registered(World())
     watched = {str(one.selector) for one in registry._watching.get_all_handlers()}
-    assert len(watched) == 5
+    assert len(watched) == 6
     (deletion,) = registry._changing.get_all_handlers()
     assert deletion.id == "deletion"
     assert deletion.requires_finalizer
@@ -71,6 +71,7 @@ async def test_every_resource_reaches_the_store_and_leaves_it() -> None:
         (mirror.PLURAL, build.mirror_body(), world.store.mirrors),
         (server.PLURAL, build.server_body(), world.store.servers),
         (starred.PLURAL, build.sync_body(), world.store.syncs),
+        (owned.PLURAL, build.sync_body(), world.store.syncs),
     ):
         await tell(world, f"watch-{plural}", body)
         assert len(store) == 1

@@ -135,7 +135,7 @@ def test_the_end_of_the_old_one_told_last_takes_nothing_of_its_namesake() -> Non
     sync = sync.changed(metadata=sync.metadata.changed(uid="new"))
     store.put_mirror(mirror)
     store.put_server(server)
-    store.syncs[sync.key] = sync
+    store.put_sync(sync)
     assert not store.drop_mirror(build.mirror())
     assert not store.drop_server(build.server())
     assert not store.drop_sync(build.sync())
@@ -143,7 +143,7 @@ def test_the_end_of_the_old_one_told_last_takes_nothing_of_its_namesake() -> Non
     assert (store.mirrors, store.servers, store.syncs) == (
         {"team/click": mirror},
         {"team/default": server},
-        {"team/stars": sync},
+        {"srs/team/stars": sync},
     )
     assert store.drop_mirror(mirror)
     assert store.drop_server(server)
