@@ -117,7 +117,7 @@ class _Lists(_Part):
 
 
 class _Person(_Part):
-    lists: _Lists
+    lists: _Lists | None
 
 
 class _Owner(_Part):
@@ -166,12 +166,13 @@ async def star_lists(http: GitHubHttp, urgency: Urgency, user: str | None) -> di
     after: str | None = None
     while True:
         found, errors = await _ask(http, urgency, _Owner, document, {**variables, "after": after}, what, STARRING)
-        if found.owner is None:
-            raise _no_owner(errors, user or "", what)
-        for one in found.owner.lists.nodes:
+        lists = found.owner.lists if found.owner else None
+        if lists is None:
+            raise _no_lists(errors, user or "", what)
+        for one in lists.nodes:
             if one is not None:
                 by_name[one.name] = by_slug[one.slug] = await _all_items(http, urgency, one, what)
-        after = _onward(found.owner.lists.page_info, after, what)
+        after = _onward(lists.page_info, after, what)
         if after is None:
             return {**by_slug, **by_name}
 
@@ -246,7 +247,7 @@ def _refusal(errors: Sequence[_Error], what: str, needs: str) -> SyncError:
     return Retry(Reason.SOURCE_UNAVAILABLE, f"GitHub could not tell {what}: {message}")
 
 
-def _no_owner(errors: Sequence[_Error], user: str, what: str) -> SyncError:
+def _no_lists(errors: Sequence[_Error], user: str, what: str) -> SyncError:
     if any(one.type == "NOT_FOUND" for one in errors):
         return github_errors.user_not_found(user)
     return _refusal(errors, what, STARRING)

@@ -69,12 +69,18 @@ class Graph:
 
     def _node(self, node: str) -> Thing:
         number = documents.number_of(node)
+        if one := self._list_of_id(documents.number_of(node, "UL")):
+            return self._list(one)
         found = None if number is None else self.visibility.catalogue.find_id(number)
         if found is None or not self.visibility.may_list(self.caller, found):
             raise Failure("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
         if found.metadata.block_status is not None:
             raise Failure("FORBIDDEN", "Repository access blocked")
         return self.repository(found)
+
+    def _list_of_id(self, number: int | None) -> StarList | None:
+        owner, found = ("", None) if number is None else self.lists.find(number) or ("", None)
+        return found if found and (not found.private or owner == (self.caller.login or "").lower()) else None
 
     def _nodes(self, nodes: Any) -> list[Any]:
         asked = nodes if isinstance(nodes, list) else [nodes]

@@ -37,6 +37,11 @@ class Lists:
     def of(self, login: str) -> list[StarList]:
         return self._of.get(login.lower(), [])
 
+    def find(self, number: int) -> tuple[str, StarList] | None:
+        """The list of that number, and whose it is."""
+        found = ((login, one) for login, lists in self._of.items() for one in lists if one.number == number)
+        return next(found, None)
+
     def forget(self, number: int, login: str | None = None) -> None:
         """What somebody (None: everybody) has not starred any more is in no list of theirs either."""
         for owner, lists in self._of.items():
