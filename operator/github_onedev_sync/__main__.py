@@ -10,9 +10,11 @@ from . import __version__
 ROLES = {
     "controller": "controller.main",
     "worker": "worker.main",
+    "webhook": "webhook.main",
 }
 COMMANDS = {
     "restore": "cli.restore",
+    "replay": "cli.replay",
 }
 _WORDS = "|".join([*ROLES, *COMMANDS, "version"])
 _USAGE = 2

@@ -24,7 +24,7 @@ def test_anything_else_is_a_mistake_and_told_as_one(capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ")
-    assert "fix: python -m github_onedev_sync controller|worker|restore|version" in said.err
+    assert "fix: python -m github_onedev_sync controller|worker|webhook|restore|replay|version" in said.err
 
 
 def test_a_command_gets_the_arguments_that_follow(capsys: pytest.CaptureFixture[str]) -> None:

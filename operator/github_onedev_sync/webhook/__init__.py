@@ -1,0 +1,1 @@
+"""The webhook role: takes GitHub's deliveries and tells the cluster's mirrors and syncs of them."""
