@@ -31,6 +31,10 @@ class TooCostly(Exception):
     """It would take too many steps, or too much memory."""
 
 
+class Unreadable(ValueError):
+    """A text is none of what a function reads; its words are for people."""
+
+
 class Meter:
     """What the evaluators of one expression share: its literals and patterns, its functions, and the steps left."""
 
@@ -129,7 +133,10 @@ def _duration(value: Value) -> Value:
     """The library's own pattern takes exponential time where it does not match."""
     if not isinstance(value, str):
         raise TypeError
-    length = duration.parse(value.removeprefix("-"))
+    try:
+        length = duration.parse(value.removeprefix("-"))
+    except ValueError:
+        raise Unreadable(f"{value[:40]!s} is not a duration such as 30m, 720h or 1h30m") from None
     return celtypes.DurationType(-length if value.startswith("-") else length)
 
 
@@ -139,5 +146,5 @@ def _timestamp(value: Value) -> Value:
     try:
         read = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"{value[:40]!r} is not a time such as 2026-01-31T00:00:00Z") from None
+        raise Unreadable(f"{value[:40]!s} is not a time such as 2026-01-31T00:00:00Z") from None
     return celtypes.TimestampType(read if read.tzinfo else read.replace(tzinfo=UTC))

@@ -10,7 +10,7 @@ from celpy import celtypes
 from celpy.evaluation import Activation, CELEvalError, CELSyntaxError, CELUnsupportedError, Evaluator
 from lark import Token, Tree
 
-from .cel_meter import STEPS, Meter, Refused, Value
+from .cel_meter import STEPS, Meter, Refused, Unreadable, Value
 
 Node = Tree[Token]
 
@@ -39,7 +39,7 @@ class BoundedEvaluator(Evaluator):
         try:
             return self.evaluate(dict(values))
         except CELEvalError as error:
-            raise Refused(_cause(error), error.line, error.column) from None
+            raise Refused(str(error.args[0]), error.line, error.column) from None
         except _TROUBLE as error:
             raise Refused(str(error) or type(error).__name__) from None
 
@@ -106,6 +106,24 @@ class BoundedEvaluator(Evaluator):
     def ident(self, tree: Node) -> Value:
         return self._variables[str(tree.children[0])]
 
+    def expr(self, tree: Node) -> Value:
+        question, yes, no = cast(list[Node], tree.children)
+        answer = self.visit(question)
+        if isinstance(answer, celtypes.BoolType):
+            return self.visit(yes if answer else no)
+        return answer if isinstance(answer, CELEvalError) else _not_for("?", [answer], tree)
+
+    def member_index(self, tree: Node) -> Value:
+        whole, index = map(self.visit, cast(list[Node], tree.children))
+        for value in (whole, index):
+            if isinstance(value, CELEvalError):
+                return value
+        if isinstance(whole, celtypes.ListType) and type(index) is celtypes.IntType:
+            return whole[index] if 0 <= index < len(whole) else CELEvalError(f"there is no item {index}", tree=tree)
+        if isinstance(whole, celtypes.MapType) and isinstance(index, str | int):
+            return whole[index] if index in whole else CELEvalError(f"there is no key {str(index)[:40]}", tree=tree)
+        return _not_for("[]", [whole, index], tree)
+
     def member_dot(self, tree: Node) -> Value:
         whole, name = self.visit(cast(Node, tree.children[0])), str(tree.children[1])
         if isinstance(whole, CELEvalError):
@@ -128,6 +146,20 @@ class BoundedEvaluator(Evaluator):
             return self._joined(tree, answers, f"{name}()", settles=name == "exists")
         return super().member_dot_arg(tree)
 
+    def mapinits(self, tree: Node) -> Value:
+        made = celtypes.MapType()
+        values = self.visit_children(tree)
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            for one in (key, value):
+                if isinstance(one, CELEvalError):
+                    return one
+            if not isinstance(key, celtypes.StringType | celtypes.IntType):
+                return _not_for("{}", [key], tree)
+            if key in made:
+                return CELEvalError(f"the key {str(key)[:40]} is there twice", tree=tree)
+            made[key] = value
+        return made
+
     def macro_has_eval(self, exprlist: Node) -> Value:
         """What is not known is null, which nobody has."""
         value = self.visit_children(exprlist)[0]
@@ -137,7 +169,7 @@ class BoundedEvaluator(Evaluator):
         given = exprlist if isinstance(exprlist, list) else []
         try:
             value = super().method_eval(object, method_ident, exprlist)
-        except AssertionError:
+        except (AssertionError, OverflowError):
             value = CELEvalError("no such overload")
         return _worded(value, method_ident, [object, *given])
 
@@ -169,14 +201,11 @@ def _unfit(what: str, given: Iterable[Value]) -> str:
 
 
 def _worded(value: Value, name: Token, given: list[Value]) -> Value:
-    if isinstance(value, CELEvalError) and value.args[0] == "no such overload":
-        return CELEvalError(_unfit(f"{name}()", given), token=name)
-    return value
-
-
-def _cause(error: CELEvalError) -> str:
     """The library's words, without Python's."""
-    said, *rest = (*error.args, "")
-    if said == "return error for overflow" and len(rest) > 1 and rest[1]:
-        said = str(rest[1][0])
-    return {"invalid_argument": "the list has no such index"}.get(str(said), str(said))
+    if not isinstance(value, CELEvalError):
+        return value
+    said, *rest = value.args
+    if said == "return error for overflow":
+        why = rest[1][0] if rest[0] is Unreadable else f"{name}() cannot make anything of it"
+        return CELEvalError(why, token=name)
+    return CELEvalError(_unfit(f"{name}()", given), token=name) if said == "no such overload" else value
