@@ -68,7 +68,7 @@ def held(
     repository was first seen to be un-starred, and `policy` what becomes of its OneDev project when it is deleted.
     """
     spec = sync.settings
-    manifest = covered(sync, known, cascade=cascade, gone_since=gone_since, name=_name(sync, repository, known))
+    manifest = _covering(sync, _name(sync, repository, known), cascade, gone_since)
     manifest["metadata"]["labels"] |= {
         names.REPOSITORY_ID: str(repository.id),
         names.SYNC: sync.item,
@@ -88,13 +88,37 @@ def held(
 
 def covered(
     sync: ReposSync,
-    known: RepositoryMirror | None,
+    known: RepositoryMirror,
     *,
     cascade: bool | None = None,
     gone_since: datetime | None = None,
-    name: str = "",
 ) -> Manifest:
     """Only that the sync covers it; no word on the mirror's settings."""
+    return _signed(sync, _covering(sync, known.metadata.name, cascade, gone_since))
+
+
+def word_on(sync: ReposSync, known: RepositoryMirror) -> str | None:
+    """The digest of what the sync last applied to a mirror: what a person changed since then stays."""
+    return known.metadata.labels.get(_key(sync))
+
+
+def word_in(sync: ReposSync, manifest: Manifest) -> str:
+    """The digest of a manifest of the sync, to compare with `word_on`."""
+    return str(manifest["metadata"]["labels"][_key(sync)])
+
+
+def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
+    """The sync lets go of a mirror that stays: of its label, and where it held it of nothing but the word that it does,
+    for without settings there is no mirror."""
+    if holder_of(known) != sync.item:
+        return _manifest(sync, known.metadata.name, {})
+    kept = (names.REPOSITORY_ID, MANAGED_BY)
+    labels = {label: value for label, value in known.metadata.labels.items() if label in kept}
+    spec = known.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
+
+
+def _covering(sync: ReposSync, name: str, cascade: bool | None, gone_since: datetime | None) -> Manifest:
     key = _key(sync)
     metadata: Manifest = {"labels": {key: ""}}
     if gone_since is not None:
@@ -109,24 +133,7 @@ def covered(
                 "blockOwnerDeletion": False,
             }
         ]
-    return _signed(sync, _manifest(sync, known.metadata.name if known else name, metadata))
-
-
-def is_applied(sync: ReposSync, known: RepositoryMirror, manifest: Manifest) -> bool:
-    """Whether the sync applied just this before: what a person changed since then stays."""
-    key = _key(sync)
-    return known.metadata.labels.get(key) == str(manifest["metadata"]["labels"][key])
-
-
-def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
-    """The sync lets go of a mirror that stays: of its label, and where it held it of nothing but the word that it does,
-    for without settings there is no mirror."""
-    if holder_of(known) != sync.item:
-        return _manifest(sync, known.metadata.name, {})
-    kept = (names.REPOSITORY_ID, MANAGED_BY)
-    labels = {label: value for label, value in known.metadata.labels.items() if label in kept}
-    spec = known.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
+    return _manifest(sync, name, metadata)
 
 
 def _key(sync: ReposSync) -> str:

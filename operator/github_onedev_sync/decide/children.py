@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..api import children
 from ..api.children import Manifest
@@ -9,6 +10,9 @@ from ..api.mirror import RepositoryMirror
 from ..api.observed import ListedRepository
 from ..api.sync import OnUnstar, ReposSync
 from .unstar import Missing
+
+# What a sync last said of a repository's mirror, and the digest of it, by GitHub's id.
+Words = dict[int, tuple[tuple[object, ...], str]]
 
 
 @dataclass(frozen=True)
@@ -30,25 +34,32 @@ class Change:
 
 
 class Family:
-    """Mirrors as one sync sees them: its `neighbours` are all of its namespace, its `members` those of its GitHub.
+    """Mirrors as one sync sees them: its `neighbours` are all of its namespace, `covered` those that carry its label.
 
-    `mirrors` and `syncs` are all that there are.
+    `mirrors` and `syncs` are all that there are. `words` remembers from one family to the next what the sync says of
+    each repository, for there may be ten thousand, and most of the time nothing changes.
     """
 
-    def __init__(self, sync: ReposSync, mirrors: Iterable[RepositoryMirror], syncs: Iterable[ReposSync]) -> None:
+    def __init__(
+        self, sync: ReposSync, mirrors: Iterable[RepositoryMirror], syncs: Iterable[ReposSync], words: Words
+    ) -> None:
         namespace, api_url = sync.metadata.namespace, _normal(sync.settings.source.api_url)
-        self.sync = sync
-        self.others = [one for one in syncs if one.ref != sync.ref and one.metadata.namespace == namespace]
-        self._items = {one.item for one in self.others}
+        self.sync, self._words = sync, words
+        self._others = [one for one in syncs if one.ref != sync.ref and one.metadata.namespace == namespace]
+        self._items = {one.item for one in self._others}
         self.neighbours = [mirror for mirror in mirrors if mirror.metadata.namespace == namespace]
-        self.members = [one for one in self.neighbours if _normal(one.spec.source.api_url) == api_url]
+        self.covered: dict[str, tuple[RepositoryMirror, int | None]] = {}
         self._by_id: dict[int, RepositoryMirror] = {}
         self._by_name: dict[str, RepositoryMirror] = {}
-        for mirror in sorted(self.members, key=self._rank, reverse=True):
+        for mirror in self.neighbours:
+            if _normal(mirror.spec.source.api_url) != api_url:
+                continue
             number = children.repository_id(mirror)
+            if children.covers(sync, mirror):
+                self.covered[mirror.metadata.name] = mirror, number
             if number is None:
                 self._by_name[mirror.spec.source.repository.lower()] = mirror
-            else:
+            elif number not in self._by_id or self._rank(mirror) < self._rank(self._by_id[number]):
                 self._by_id[number] = mirror
 
     def _rank(self, mirror: RepositoryMirror) -> tuple[int, str]:
@@ -60,43 +71,46 @@ class Family:
     def find(self, row: ListedRepository) -> RepositoryMirror | None:
         return self._by_id.get(row.id) or self._by_name.get(row.full_name.lower())
 
-    @property
-    def covered(self) -> list[RepositoryMirror]:
-        return [mirror for mirror in self.members if children.covers(self.sync, mirror)]
-
     def also_covered_by(self, mirror: RepositoryMirror) -> list[ReposSync]:
-        return [one for one in self.others if children.covers(one, mirror)]
+        return [one for one in self._others if children.covers(one, mirror)]
 
     def change(
-        self, row: ListedRepository, known: RepositoryMirror | None, missing: Missing | None = None
+        self, row: ListedRepository, known: RepositoryMirror | None, since: datetime | None = None
     ) -> Change | None:
-        """How the sync's word on one mirror must change; None where it has said just this, or the mirror is going."""
-        if known is not None and known.metadata.deletion_timestamp is not None:
-            return None
-        since = missing.since if missing else None
+        """How the sync's word on one mirror must change; None where it has said just this, or the mirror is going.
+
+        `since` is when its repository was first seen to be un-starred.
+        """
         if known is None:
             return Change(children.held(self.sync, row, gone_since=since))
-        holder = children.holder_of(known)
-        take_over = children.is_held(known) and holder != self.sync.item and holder not in self._items
-        if holder == self.sync.item or take_over:
-            manifest = children.held(self.sync, row, known, cascade=self._cascades(known), gone_since=since)
+        if known.metadata.deletion_timestamp is not None:
+            return None
+        holder, held, cascade = children.holder_of(known), children.is_held(known), self._cascades(known)
+        take_over = held and holder != self.sync.item and holder not in self._items
+        holds = take_over or holder == self.sync.item
+        about = (row.full_name, known.metadata.name, known.spec.target.project, holds, cascade, since)
+        if self._words.get(row.id) == (about, children.word_on(self.sync, known)):
+            return None
+        if holds:
+            manifest = children.held(self.sync, row, known, cascade=cascade, gone_since=since)
         else:
-            manifest = children.covered(self.sync, known, cascade=self._cascades(known), gone_since=since)
-        if children.is_applied(self.sync, known, manifest):
+            manifest = children.covered(self.sync, known, cascade=cascade, gone_since=since)
+        self._words[row.id] = about, children.word_in(self.sync, manifest)
+        if children.word_in(self.sync, manifest) == children.word_on(self.sync, known):
             return None
         return Change(manifest, known, take_over)
 
     def _cascades(self, known: RepositoryMirror) -> bool:
         """Whether it goes when its syncs go: never a person's, and only where all of them would delete it."""
-        agreed = all(one.settings.on_unstar is OnUnstar.DELETE for one in self.also_covered_by(known))
-        return children.is_held(known) and self.sync.settings.on_unstar is OnUnstar.DELETE and agreed
+        if self.sync.settings.on_unstar is not OnUnstar.DELETE or not children.is_held(known):
+            return False
+        return all(one.settings.on_unstar is OnUnstar.DELETE for one in self.also_covered_by(known))
 
     def missing(
         self, listed: Collection[int], proofs: Mapping[int, bool]
     ) -> Iterator[tuple[RepositoryMirror, Missing]]:
         """The sync's mirrors whose repository is not among those `listed`, with what was found out about it."""
-        for mirror in self.covered:
-            number = children.repository_id(mirror)
+        for mirror, number in self.covered.values():
             if number is not None and number not in listed and mirror.metadata.deletion_timestamp is None:
                 since = children.unstarred_at(self.sync, mirror)
                 yield mirror, Missing(mirror.metadata.name, number, since, proofs.get(number))

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # More at once makes the API server no faster.
 _AT_ONCE = 8
 # A reconcile makes so many, then tells how far it is.
-BATCH = 400
+BATCH = 1000
 # What was applied shows in the watch a moment later, and what was refused is tried again after a while.
 _SHOWS = timedelta(seconds=1)
 _SHOWN = timedelta(seconds=60)

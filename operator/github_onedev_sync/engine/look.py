@@ -72,16 +72,18 @@ class Looker:
         now: datetime,
         *,
         thorough: bool,
+        by_refs: bool = False,
         urgency: Urgency = Urgency.ROUTINE,
     ) -> Sight:
         """Raises `SyncError`. A look that is not `thorough` spares the REST APIs where it can: it trusts our mark, and
-        where a source is anonymous what status remembers of it, until something differs."""
+        where a source is anonymous, or all shall be told `by_refs`, what status remembers of it, until something
+        differs."""
         check_supported(mirror)
         server = usable_server(mirror, known_server)
         source = await self.connections.source(mirror.spec.source, mirror.metadata.namespace, urgency)
         target = await self.connections.target(server)
         known = mirror.status.source
-        fresh = thorough or known is None or not known.clone_url or not source.api.anonymous
+        fresh = thorough or known is None or not known.clone_url or not (by_refs or source.api.anonymous)
         if known is None or fresh:
             repository = await self._repository(mirror, source)
         else:

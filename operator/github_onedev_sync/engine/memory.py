@@ -6,6 +6,7 @@ from datetime import datetime
 from ..api.observed import Account
 from ..api.selection import Selector
 from ..api.sync import ReposSync
+from ..decide.children import Words
 from .children import Applied
 from .poller import Listed
 from .ports import Source
@@ -22,6 +23,7 @@ class Memory:
     verdicts: dict[int, bool] = field(default_factory=dict)
     lists: dict[str, frozenset[int]] = field(default_factory=dict)
     proofs: dict[int, bool] = field(default_factory=dict)
+    words: Words = field(default_factory=dict)
     applied: Applied = field(default_factory=Applied)
     account: Account | None = None
     polled_at: datetime | None = None

@@ -156,7 +156,11 @@ class MirrorReconciler:
                 return self.teller.next(mirror, now)
             thorough = asked is not None or not attempted(mirror) or mirror.status.failures > 0
             urgency = Urgency.ROUTINE if asked is None else Urgency.ASKED
-            sight = await self._see(mirror, server, now, thorough=thorough, verify=verify, urgency=urgency)
+            # GitHub's REST API could not bear it where each batch of a large sweep fails.
+            by_refs = self.sweeper.verdict(mirror.key) is Verdict.FAILED
+            sight = await self._see(
+                mirror, server, now, thorough=thorough, verify=verify, by_refs=by_refs, urgency=urgency
+            )
             if asked is None and not sight.leftovers and waits_for_a_person(mirror, sight.comparison):
                 return self.teller.next(mirror, now)
             if sight.settled and not wants_lfs(mirror, sight.comparison, verify=thorough or verify):
@@ -193,11 +197,14 @@ class MirrorReconciler:
         *,
         thorough: bool,
         verify: bool,
+        by_refs: bool,
         urgency: Urgency,
     ) -> Sight:
         """One look, or two where the first saw something to do without GitHub's word of now."""
         try:
-            sight = await self.looker.look(mirror, server, now, thorough=thorough or verify, urgency=urgency)
+            sight = await self.looker.look(
+                mirror, server, now, thorough=thorough or verify, by_refs=by_refs, urgency=urgency
+            )
         except Waiting as error:
             # What only verifies can wait for the limit of an address, and a mirror that is well stays so.
             well = mirror.status.is_true(ConditionType.READY)

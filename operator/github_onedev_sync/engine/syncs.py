@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from ..api.starred import StarFilter
 from ..api.sync import ReposSync, SyncStatus
 from ..api.urgency import Urgency
 from ..decide import syncs as say
-from ..decide.children import Family
+from ..decide.children import Change, Family
 from ..decide.listing import next_poll
 from ..decide.syncs import Looked, Problem
 from ..observability.logs import event
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _TOO_LATE = timedelta(seconds=1)
 # An expression is worth some hundred microseconds a row; between so many the event loop gets its turn.
 _ROWS = 100
+_MIRRORS = 1000
 
 
 @dataclass
@@ -113,19 +115,15 @@ class SyncReconciler:
     async def _tend(self, look: Look) -> tuple[Looked, datetime | None]:
         """Makes the mirrors what they should be, some hundreds at a time; also when to go on, where not all is done."""
         sync, memory = look.sync, look.memory
-        family = Family(sync, list(self.store.mirrors.values()), list(self.store.syncs.values()))
+        family = Family(sync, self.store.mirrors.values(), self.store.syncs.values(), memory.words)
         rows = [row for number, row in memory.listed.rows.items() if memory.verdicts.get(number)]
-        known = {row.id: family.find(row) for row in rows}
         bad = collisions(sync, rows, family.neighbours)
-        changes = [
-            change
-            for row in rows
-            if (known[row.id] or row.id not in bad) and (change := family.change(row, known[row.id])) is not None
-        ]
-        create = [change.name for change in changes if change.known is None]
+        changes, mirrored = await self._changes(family, rows, bad)
+        create = {change.name for change in changes if change.known is None}
+        missing = list(family.missing(memory.listed.rows, memory.proofs))
         problems, again = [*say.unknown_star_lists(sync, memory.lists), *(Problem(*why) for why in bad.values())], None
         if not sync.settings.dry_run:
-            marks, troubles = await self.unstarred.tend(look, family)
+            marks, troubles = await self.unstarred.tend(look, family, missing)
             changes += marks
             again = await self.children.apply(sync, changes, memory.applied, look.now)
             problems += [*troubles, *memory.applied.problems(changes)]
@@ -134,17 +132,31 @@ class SyncReconciler:
             account=look.account,
             found=len(memory.listed.rows),
             matched=len(rows),
-            mirrored=sum(known[row.id] is not None for row in rows) + len(done.intersection(create)),
+            mirrored=mirrored + len(done & create),
             left=len(changes) - len(done),
-            covered=family.covered,
-            missing=[one for _, one in family.missing(memory.listed.rows, memory.proofs)],
+            covered=[mirror for mirror, _ in family.covered.values()],
+            missing=[one for _, one in missing],
             limit=look.api.rate_limit,
             polled_at=memory.polled_at or look.now,
             listed_at=memory.listed.listed_at,
             problems=problems,
-            create=create,
+            create=sorted(create),
         )
         return seen, again
+
+    async def _changes(
+        self, family: Family, rows: list[ListedRepository], bad: Container[int]
+    ) -> tuple[list[Change], int]:
+        """What to make or change, and how many of the repositories have a mirror already."""
+        changes, mirrored = [], 0
+        for index, row in enumerate(rows):
+            if index % _MIRRORS == 0:
+                await asyncio.sleep(0)
+            known = family.find(row)
+            mirrored += known is not None
+            if (known or row.id not in bad) and (change := family.change(row, known)) is not None:
+                changes.append(change)
+        return changes, mirrored
 
     async def _failed(self, sync: ReposSync, error: SyncError, now: datetime) -> None:
         decision, reason, message = type(error).__name__, error.reason, error.message

@@ -1,6 +1,6 @@
 """Mirrors whose repository is not listed any more: proving why, marking them, and removing those whose time is over."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..api.conditions import Reason
@@ -20,20 +20,21 @@ _PROOFS = 50
 # What says that a repository is there no more, or hidden: no reason to take its mirror away.
 _GONE = (Reason.GONE, Reason.PRIVATE_OR_GONE, Reason.TAKEN_DOWN, Reason.BLOCKED, Reason.DISABLED)
 
+Absent = tuple[RepositoryMirror, Missing]
+
 
 @dataclass
 class Unstarred:
     children: Children
 
-    async def tend(self, look: Look, family: Family) -> tuple[list[Change], list[Problem]]:
+    async def tend(self, look: Look, family: Family, missing: Sequence[Absent]) -> tuple[list[Change], list[Problem]]:
         """What to change on the mirrors that are to stay for now; those whose time is over are removed at once.
 
         Raises `SyncError`, and then nothing was removed that should not have been.
         """
         sync, listed, proofs = look.sync, look.memory.listed, look.memory.proofs
-        missing = list(family.missing(listed.rows, proofs))
         if sync.settings.on_unstar is OnUnstar.KEEP or listed.confirmed_at is None:
-            return _changes(family, ((mirror, replace(one, since=None)) for mirror, one in missing)), []
+            return _changes(family, [(mirror, replace(one, since=None)) for mirror, one in missing]), []
         await self._prove(look, [one.repository_id for _, one in missing if one.since is None])
         found = [(mirror, replace(one, proven=proofs.get(one.repository_id))) for mirror, one in missing]
         gone = to_approve(sync.settings, [one for _, one in found], len(family.covered), sync.approved)
@@ -82,6 +83,6 @@ class Unstarred:
         return scope.owner is None or full_name.partition("/")[0].lower() != look.account.login.lower()
 
 
-def _changes(family: Family, missing: Iterable[tuple[RepositoryMirror, Missing]]) -> list[Change]:
-    changes = (family.change(row_of(mirror, one.repository_id), mirror, one) for mirror, one in missing)
+def _changes(family: Family, missing: Iterable[Absent]) -> list[Change]:
+    changes = (family.change(row_of(mirror, one.repository_id), mirror, one.since) for mirror, one in missing)
     return [change for change in changes if change is not None]
