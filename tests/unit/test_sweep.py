@@ -293,15 +293,15 @@ def ask(world: World, name: str, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "result", "looks"),
+    ("error", "result", "listed"),
     [
         pytest.param(Waiting(Reason.RATE_LIMITED, "until 14:32", timedelta(minutes=50)), "limited", 0, id="limited"),
         pytest.param(Stalled(Reason.NOT_SUPPORTED, "no GraphQL here"), "failed", 3, id="an old server"),
         pytest.param(Retry(Reason.SOURCE_UNAVAILABLE, "502"), "failed", 3, id="502"),
     ],
 )
-def test_a_sweep_that_fails(error: SyncError, result: str, looks: int) -> None:
-    """Where the others need what is left of the limit, a mirror that is well stays so; else it is looked at."""
+def test_a_sweep_that_fails(error: SyncError, result: str, listed: int) -> None:
+    """Where others need what is left of the limit, a mirror that is well stays so; else the ref listings tell."""
 
     async def run(clock: FakeClock) -> None:
         world = World(clock)
@@ -311,16 +311,57 @@ def test_a_sweep_that_fails(error: SyncError, result: str, looks: int) -> None:
         async with running(world):
             await asyncio.sleep(20)
             assert swept(world, result) == 3
-            assert world.github.calls["repository"] == looks
+            assert world.refs.calls["source_refs"] == world.refs.calls["target_refs"] == listed
             reset(world)
             await asyncio.sleep(540)
             assert world.refs.calls["target_refs"] == 0, "not before the next interval"
             world.github.trouble.clear()
             await asyncio.sleep(110)
             assert swept(world, "unchanged") == 3
+            assert world.github.calls["repository"] == 0
             assert (world.cluster.jobs, world.cluster.writes, world.cluster.events) == ({}, [], [])
 
     in_virtual_time(run)
+
+
+def test_a_push_is_found_where_sweeps_fail() -> None:
+    async def run(clock: FakeClock) -> None:
+        world = World(clock)
+        declare_server(world, checked=True)
+        one, two = without_verification(2, 1)
+        mirrored(world, one, two, over=10)
+        world.github.trouble["changes"] = Stalled(Reason.NOT_SUPPORTED, "no GraphQL here")
+        world.refs.others[repository(two).clone_url] = Listing({MAIN: OTHER}, MAIN)
+        async with running(world):
+            await asyncio.sleep(30)
+            (job,) = live(world)
+            assert members(world, job) == [two]
+            assert world.github.calls["repository"] == 1
+
+    in_virtual_time(run)
+
+
+async def test_whose_job_is_kept_for_a_neighbour_is_swept_once() -> None:
+    """Its step is to let the Job go, each time it comes."""
+    world = World()
+    world.apply_server()
+    name, other = without_verification(2, 1)
+    mirrored(world, name, other)
+    last = build.run_status("a-aaaaaaaa", outcome="Synced")
+    body = world.cluster.resources[kind.PLURAL, f"team/{name}"]
+    world.apply_mirror({**body, "status": {**body["status"], "lastRun": last, "nextSyncTime": show_time(NOW)}})
+    world.watch_mirror(other)
+    job = build.job_body("a-aaaaaaaa", mirrors=(name, other), created=EARLIER, verdict="Complete")
+    world.engine.job_seen(job, gone=False)
+    world.pod("a-aaaaaaaa", state=build.terminated(0, build.report_text()))
+    assert await world.reconcile(name) is None
+    ((credential, _),) = world.mirrors.sweeper.gathered()
+    assert await world.mirrors.sweeper.reconcile(credential) is None
+    assert [key for key, _ in world.mirrors.sweeper.told()] == [f"team/{name}"]
+    due = await world.reconcile(name)
+    assert due is not None
+    assert due - NOW > timedelta(minutes=9)
+    assert world.mirrors.sweeper.gathered() == []
 
 
 def test_a_sweep_is_made_up_for_when_the_cluster_answers_again() -> None:
