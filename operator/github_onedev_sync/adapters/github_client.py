@@ -74,13 +74,14 @@ class Clients:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         *,
-        urgency: int = 0,
-        admit: Callable[[], None] = lambda: None,
+        urgency: int,
+        admit: Callable[[], None],
+        note: Callable[[Answer], None],
     ) -> Answer:
         """`url` is a path below the API's, or an address of its host. No redirect is followed; 301 is told as 308.
 
-        `admit` is called when it is this call's turn, and may refuse it with a `SyncError`. Raises
-        `requests.RequestException`, `Astray` or `Closed` besides.
+        `admit` is called when it is this call's turn, and may refuse it with a `SyncError`; `note` learns the answer
+        before it is anybody else's turn. Raises `requests.RequestException`, `Astray` or `Closed` besides.
         """
         try:
             async with asyncio.timeout(_CALL_SECONDS):
@@ -94,7 +95,7 @@ class Clients:
                     raise
                 work = asyncio.wrap_future(self._threads.submit(client.request, verb, url, dict(headers or {}), body))
                 # The thread goes on where this task is cancelled, and keeps its client until it is through.
-                work.add_done_callback(lambda _: self._give_back(client))
+                work.add_done_callback(lambda done: self._give_back(client, done, note))
                 return await asyncio.shield(work)
         except TimeoutError as error:  # bytes came, one by one
             raise requests.Timeout from error
@@ -106,7 +107,9 @@ class Clients:
         for client in self._turns.idle():
             client.close()
 
-    def _give_back(self, client: "_Client") -> None:
+    def _give_back(self, client: "_Client", done: "asyncio.Future[Answer]", note: Callable[[Answer], None]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            note(done.result())
         if self._closed:
             client.close()
         self._turns.give(client)

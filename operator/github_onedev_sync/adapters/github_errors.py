@@ -14,6 +14,7 @@ import requests
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
+from ..api.observed import RateLimit
 from .trust import what_broke
 
 _SHORTEST_WAIT = timedelta(seconds=1)
@@ -112,6 +113,17 @@ def limit_reached(until: datetime, now: datetime, left: int = 0) -> Waiting:
         text + (", which are kept for what is more urgent" if left else ""),
         max(until - now, _SHORTEST_WAIT),
     )
+
+
+def rate_limit(headers: Headers, now: datetime) -> RateLimit | None:
+    """The primary limit as of this answer, or None where it tells none."""
+    reset = reset_time(headers, now)
+    try:
+        remaining = int(float(headers["x-ratelimit-remaining"]))
+        limit = int(float(headers["x-ratelimit-limit"]))
+    except (KeyError, ValueError, OverflowError):
+        return None
+    return None if reset is None else RateLimit(remaining, limit, reset)
 
 
 def reset_time(headers: Headers, now: datetime) -> datetime | None:

@@ -14,7 +14,6 @@ from ..api.errors import Retry, Stalled, SyncError
 from ..api.observed import Change
 from ..api.urgency import Urgency
 from . import github_errors
-from .github_budget import GRAPHQL
 from .github_http import GitHubHttp
 from .github_listing import METADATA, STARRING
 from .github_repository import FULL_NAME
@@ -217,7 +216,7 @@ async def _ask(
     if answer.status == 404:
         raise Stalled(Reason.NOT_SUPPORTED, f"This server has no GraphQL, which alone tells {what}")
     if answer.status != 200:
-        raise http.refused(answer, what, resource=GRAPHQL, needs=needs)
+        raise http.refused(answer, what, needs=needs)
     try:
         reply = _Reply[model].model_validate_json(answer.body)  # type: ignore[valid-type]
     except ValidationError as error:

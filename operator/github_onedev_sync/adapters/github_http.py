@@ -13,7 +13,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ..api.conditions import Reason
 from ..api.errors import Retry, Stalled, SyncError, Waiting
-from ..api.observed import RateLimit
 from ..api.urgency import Urgency
 from . import github_errors
 from .credentials import Anonymous, App, Credentials, Token
@@ -82,7 +81,7 @@ class GitHubHttp:
         if answer.status in (401, 404):
             raise github_errors.installation_refused(app.app_id, app.installation_id)
         if answer.status != expected:
-            raise self.refused(answer, what, resource=APP)
+            raise self.refused(answer, what)
         return answer
 
     async def token(self, lasts: timedelta = _LASTS) -> str | None:
@@ -90,15 +89,11 @@ class GitHubHttp:
         await self._renew(lasts)
         return None if self._bearer is None else self._bearer.value
 
-    def refused(self, answer: Answer, what: str, *, resource: str = CORE, **hints: Any) -> SyncError:
+    def refused(self, answer: Answer, what: str, **hints: Any) -> SyncError:
         """What an answer other than the one hoped for means; `hints` are those of `github_errors.refusal`."""
-        now = self._clock()
-        refusal = github_errors.refusal(
-            answer.status, answer.headers, answer.body, what, anonymous=self.anonymous, now=now, **hints
+        return github_errors.refusal(
+            answer.status, answer.headers, answer.body, what, anonymous=self.anonymous, now=self._clock(), **hints
         )
-        if isinstance(refusal, Waiting):
-            self.budget.heed(refusal, resource, now)
-        return refusal
 
     def limited(self, answer: Answer, message: str) -> Waiting | None:
         """The wait that GraphQL asks for within an answer of 200."""
@@ -147,15 +142,13 @@ class GitHubHttp:
             if (waiting := self.budget.refusal(resource, urgency, self._clock())) is not None:
                 raise waiting
 
-        async def ask(where: str) -> Answer:
-            answer = await clients.request(verb, where, headers, body, urgency=urgency, admit=admit)
+        def note(answer: Answer) -> None:
             self._note(answer, resource)
-            return answer
 
         admit()
         try:
             for _ in range(_REDIRECTS + 1):
-                answer = await ask(url)
+                answer = await clients.request(verb, url, headers, body, urgency=urgency, admit=admit, note=note)
                 if verb != "GET" or answer.status not in (301, 302, 307, 308):
                     return answer
                 url = self._next(answer, url)
@@ -183,15 +176,12 @@ class GitHubHttp:
         return (target if target.query else target._replace(query=urlsplit(url).query)).geturl()
 
     def _note(self, answer: Answer, resource: str) -> None:
+        now = self._clock()
         self._counts[resource, "304" if answer.status == 304 else f"{answer.status // 100}xx"] += 1
-        reset = github_errors.reset_time(answer.headers, self._clock())
-        try:
-            remaining = int(float(answer.headers["x-ratelimit-remaining"]))
-            limit = int(float(answer.headers["x-ratelimit-limit"]))
-        except (KeyError, ValueError, OverflowError):
-            return
-        if reset is not None:
-            self.budget.limits[resource] = RateLimit(remaining, limit, reset)
+        if (limit := github_errors.rate_limit(answer.headers, now)) is not None:
+            self.budget.limits[resource] = limit
+        if answer.status in (403, 429) and isinstance(refusal := self.refused(answer, ""), Waiting):
+            self.budget.heed(refusal, resource, now)
 
     def _forget(self, token: str | None) -> None:
         if self._bearer is not None and self._bearer.value == token:
