@@ -480,6 +480,54 @@ def test_a_mirror_that_goes_or_is_suspended_while_it_waits_is_left_alone() -> No
     in_virtual_time(run)
 
 
+async def test_a_batch_is_a_hundred_and_is_filled_with_those_whose_time_comes_next() -> None:
+    world = World()
+    world.apply_server()
+    world.connections.others["another"] = FakeGitHub()
+    sweeper = world.mirrors.sweeper
+    here, there = without_verification(230, 1), "there"
+    mirrored(world, *here)
+    mirrored(world, there, secret={"name": "another"})
+    for name in (*here, there):
+        world.watch_mirror(name)
+    for name in here[:130]:
+        sweeper.gather(world.store.mirrors[f"team/{name}"])
+    ((credential, delay),) = sweeper.gathered()
+    assert delay == 0
+
+    later = {name: timedelta(seconds=10 + number) for number, name in enumerate((there, *here[130:]))}
+    sweeper.due.update((f"team/{name}", NOW + after) for name, after in later.items())
+    short = here[131]
+    sweeper.due["team/deleted"] = NOW + timedelta(seconds=1)
+    known = world.store.mirrors[f"team/{short}"]
+    world.store.mirrors[f"team/{short}"] = known.changed(spec=known.spec.changed(interval=timedelta(minutes=1)))
+
+    assert await sweeper.reconcile(credential) == NOW
+    assert await sweeper.reconcile(credential) is None
+    assert await sweeper.reconcile(credential) is None
+    first, second = world.github.batches
+    assert first == tuple(f"R_{name}" for name in here[:100])
+    soon = [name for name, after in later.items() if after <= timedelta(minutes=1) and name not in (there, short)]
+    assert second == tuple(f"R_{name}" for name in (*here[100:130], *soon))
+    assert all(sweeper.due[f"team/{name}"] == NOW for name in soon)
+    assert len(sweeper.told()) == 130 + len(soon)
+
+
+async def test_a_batch_whose_mirrors_are_all_asked_for_meanwhile_asks_nothing() -> None:
+    world = World()
+    world.apply_server()
+    mirrored(world, "a")
+    sweeper = world.mirrors.sweeper
+    sweeper.gather(world.watch_mirror("a"))
+    ask(world, "a", "now")
+    world.watch_mirror("a")
+    ((credential, delay),) = sweeper.gathered()
+    assert delay > 0
+    assert await sweeper.reconcile(credential) is None
+    assert world.github.batches == []
+    assert sweeper.verdict("team/a") is Verdict.CHANGED, "it looks"
+
+
 # Its decisions.
 
 

@@ -104,8 +104,8 @@ class Sweeper:
         verdicts = await self._ask(batch)
         for key in batch:
             del waiting[key]
-            # One that meanwhile needs a look is not told of: it looks.
-            verdict = self._verdicts[key] = verdicts.get(key, Verdict.FAILED)
+            # One that meanwhile needs a look was not asked for.
+            verdict = self._verdicts[key] = verdicts.get(key, Verdict.CHANGED)
             self._told.append((key, Priority.CHANGED if verdict is Verdict.CHANGED else Priority.ROUTINE))
         if waiting:
             return now
