@@ -11,8 +11,11 @@ from ..serving import Action
 from .accounts import ANONYMOUS_LIMIT, Accounts
 from .catalogue import Catalogue
 from .cues import Cues
+from .deliveries import Deliveries
+from .events import Events
 from .git import GitEndpoint
 from .graphql import GraphQL
+from .hooks import Hooks
 from .lfs import LfsEndpoint
 from .people import People
 from .rest import RestApi
@@ -45,7 +48,10 @@ class GitHubStandIn(Steering):
         for token, login in (tokens or {}).items():
             self.accounts.add_token(token, login)
         # Without a name of its own it goes by whatever the client called it, as a server behind an address has to.
-        self.rest = RestApi(self.catalogue, self.accounts, self.people, public_url)
+        self.hooks, self.deliveries = Hooks(), Deliveries()
+        self.events = Events(self.hooks, self.deliveries, self.accounts, self.people, lambda: self.public_url)
+        known = (self.catalogue, self.accounts, self.people)
+        self.rest = RestApi(*known, self.hooks, self.deliveries, self.events, public_url)
         self.graphql = GraphQL(self.accounts, self.rest.visibility, self.rest.stars, public_url)
         self.lfs = LfsEndpoint(self.catalogue, self.accounts)
         self._git_endpoint = GitEndpoint(self.catalogue, self.accounts, self.processes)

@@ -132,15 +132,19 @@ class Accounts:
         caller = self._tokens[token]
         caller.login, caller.number = login, self._people.declare(login).id
 
-    def renamed(self, full_name: str, to: str) -> None:
-        """A repository has another name; a token that was given it keeps it, an App unless it has left the account."""
-        stays = full_name.partition("/")[0].lower() == to.partition("/")[0].lower()
-        tokens = [caller.repositories for caller in self._tokens.values()]
-        installed = [installation.repositories for installation in self.installations.values()]
-        for names, kept in [*((names, True) for names in tokens), *((names, stays) for names in installed)]:
-            if names is not None and full_name.lower() in names:
-                names.discard(full_name.lower())
-                names.update([to.lower()] if kept else [])
+    def renamed(self, full_name: str, to: str) -> list[Installation]:
+        """A repository has another name; a token that was given it keeps it.
+
+        An App keeps it unless it has left the account; returns the installations that lost it.
+        """
+        for caller in self._tokens.values():
+            _rename(caller.repositories, full_name, to)
+        left = full_name.partition("/")[0].lower() != to.partition("/")[0].lower()
+        lost = []
+        for one in self.installations.values():
+            if _rename(one.repositories, full_name, None if left else to) and left:
+                lost.append(one)
+        return lost
 
     def exhaust(self, token: str | None, remaining: int, seconds: int, resource: str = "core") -> None:
         """Leaves that many requests until the limit resets; None: for everybody without a token."""
@@ -255,3 +259,12 @@ class Accounts:
 
 def _names(repositories: list[str] | None) -> set[str] | None:
     return None if repositories is None else {name.lower() for name in repositories}
+
+
+def _rename(names: set[str] | None, full_name: str, to: str | None) -> bool:
+    """Replaces a name by another one (None: drops it); whether it was there."""
+    if names is None or full_name.lower() not in names:
+        return False
+    names.discard(full_name.lower())
+    names.update([] if to is None else [to.lower()])
+    return True

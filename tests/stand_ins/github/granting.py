@@ -4,12 +4,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..serving import Action, ActionError, StandIn
-from .accounts import Accounts, Caller, Installation
-from .catalogue import Catalogue, Metadata, Repository
+from ..serving import Action, ActionError
+from .accounts import Caller, Installation
+from .catalogue import Metadata, Repository
 from .graphql import GraphQL
+from .hooking import Hooking
 from .listed import invent, moment
-from .people import People
 from .rest import RestApi
 
 _REST = r"^(/api/v3)?/(repos|repositories|users?|orgs|organizations|installation)(/|$|\?)"
@@ -17,10 +17,7 @@ _GRAPHQL = r"^/(api/)?graphql$"
 _WALKED = {"core": _REST, "graphql": _GRAPHQL, "any": f"{_REST}|{_GRAPHQL}"}
 
 
-class Granting(StandIn):
-    catalogue: Catalogue
-    accounts: Accounts
-    people: People
+class Granting(Hooking):
     rest: RestApi
     graphql: GraphQL
 
@@ -46,13 +43,7 @@ class Granting(StandIn):
             "create_list",
             "delete_list",
         ]
-        return {name: getattr(self, name) for name in names}
-
-    def _repository(self, repository: str) -> Repository:
-        found = self.catalogue.find(repository)
-        if found is None:
-            raise ActionError(f"no repository {repository}")
-        return found
+        return {**super().actions(), **{name: getattr(self, name) for name in names}}
 
     async def create_many(
         self,
@@ -158,7 +149,14 @@ class Granting(StandIn):
 
         repositories: those it was given; None for all of the account's. permissions: what its tokens say they may do.
         """
-        self.accounts.add_app(app_id, public_key, installation_id, repositories, account, permissions)
+        made = self.accounts.add_app(app_id, public_key, installation_id, repositories, account, permissions)
+        self.events.to_app("installation", made, self.events.payloads.installed(made, "created", self._given(made)))
+
+    def _given(self, installation: Installation) -> list[Repository]:
+        if installation.repositories is None:
+            return list(self.catalogue.of_owner(installation.account))
+        given = (self.catalogue.find(name) for name in sorted(installation.repositories))
+        return [one for one in given if one is not None]
 
     def _installation(self, installation_id: int) -> Installation:
         if installation_id not in self.accounts.installations:
@@ -169,18 +167,28 @@ class Granting(StandIn):
         """The account gives the App one more repository; one that had all has this one only from now on."""
         installation, found = self._installation(installation_id), self._repository(repository)
         installation.repositories = (installation.repositories or set()) | {found.full_name.lower()}
+        payload = self.events.payloads.installation_repositories(installation, [found], [])
+        self.events.to_app("installation_repositories", installation, payload)
 
     async def remove_repository_from_installation(self, installation_id: int, repository: str) -> None:
         """The account takes a repository back, of one that had selected ones."""
         installation = self._installation(installation_id)
         if installation.repositories is None:
             raise ActionError("it has all repositories of the account; give it selected ones first")
-        installation.repositories.discard(self._repository(repository).full_name.lower())
+        self._taken_back(installation, self._repository(repository))
+
+    def _taken_back(self, installation: Installation, found: Repository) -> None:
+        if installation.repositories is not None:
+            installation.repositories.discard(found.full_name.lower())
+        payload = self.events.payloads.installation_repositories(installation, [], [found])
+        self.events.to_app("installation_repositories", installation, payload)
 
     async def uninstall_app(self, installation_id: int) -> None:
         """The account throws the App out: its tokens are worth nothing any more, the installation answers 404."""
-        self._installation(installation_id)
+        gone = self._installation(installation_id)
+        payload = self.events.payloads.installed(gone, "deleted", self._given(gone))
         self.accounts.uninstall(installation_id)
+        self.events.to_app("installation", gone, payload)
 
     async def exhaust_limit(
         self, token: str | None = None, remaining: int = 0, seconds: int = 3600, resource: str = "core"
@@ -216,14 +224,19 @@ class Granting(StandIn):
 
     async def star(self, login: str, repository: str, at: str | None = None) -> None:
         """at: when, as GitHub writes times; now without it."""
-        found = self._repository(repository)
+        found, when = self._repository(repository), at or moment(datetime.now(UTC))
         self.people.declare(login)
-        self.rest.stars.add(login, found.id, at or moment(datetime.now(UTC)))
+        self.rest.stars.add(login, found.id, when)
+        if self.events.wanted(found):
+            self.events.emit("star", found, self.events.payloads.star(found, login, when))
+            self.events.emit("watch", found, {"action": "started", **self.events.payloads.common(found, login)})
 
     async def unstar(self, login: str, repository: str) -> None:
-        number = self._repository(repository).id
-        self.rest.stars.remove(login, number)
-        self.graphql.lists.forget(number, login)
+        found = self._repository(repository)
+        was = self.rest.stars.remove(login, found.id)
+        self.graphql.lists.forget(found.id, login)
+        if was is not None and self.events.wanted(found):
+            self.events.emit("star", found, self.events.payloads.star(found, login, None))
 
     async def create_list(self, login: str, name: str, repositories: list[str], private: bool = False) -> str:
         """A list of starred repositories, or another content for it; returns its slug. Only GraphQL shows it."""

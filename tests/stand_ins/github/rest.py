@@ -1,16 +1,23 @@
 """The part of GitHub's REST API that a mirror needs, as github.com and an Enterprise server (`/api/v3`) have it."""
 
+import json
 import re
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiohttp import web
 
+from ..bodies import request_body
 from ..misbehaviour import Entry
 from . import documents
 from .accounts import Accounts, BadCredentials
 from .answers import Call, Cuts, Page, Refused, as_json, conditional, exhausted, limit_headers, not_found
 from .app import AppApi
 from .catalogue import Catalogue
+from .deliveries import Deliveries
+from .events import Events
+from .hook_routes import HookRoutes
+from .hooks import Hooks
 from .looks import LookRoutes
 from .owned import OwnedRoutes
 from .people import People
@@ -23,17 +30,29 @@ ENTERPRISE = "/api/v3"
 class RestApi:
     """cuts: lists that end early, told by a test."""
 
-    def __init__(self, catalogue: Catalogue, accounts: Accounts, people: People, public_url: str | None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        accounts: Accounts,
+        people: People,
+        hooks: Hooks,
+        deliveries: Deliveries,
+        events: Events,
+        public_url: str | None,
+    ) -> None:
         self._accounts = accounts
         self._public_url = public_url
         self.stars = Stars()
         self.cuts = Cuts()
         self.visibility = Visibility(catalogue, people)
         self.app = AppApi(accounts, people)
+        hook_routes = HookRoutes(hooks, deliveries, events, self.visibility)
+        self.app.add(hook_routes.app_routes())
         routes = [
             *LookRoutes(accounts, self.visibility).routes(),
             *StarRoutes(self.stars, self.visibility).routes(),
             *OwnedRoutes(self.visibility).routes(),
+            *hook_routes.routes(),
         ]
         self._routes = [(method, re.compile(pattern), handler) for method, pattern, handler in routes]
 
@@ -54,7 +73,8 @@ class RestApi:
         except BadCredentials:
             return as_json(401, documents.message("Bad credentials", 401))
         entry.authenticated = caller is not None
-        return self._counted(Call(request, caller, base, site, query, self.cuts.take(request.raw_path)), path)
+        longest = self.cuts.take(request.raw_path)
+        return self._counted(Call(request, caller, base, site, query, longest, await _body(request)), path)
 
     def _counted(self, call: Call, path: str) -> web.Response:
         """Answers within the caller's limit; a 304 is free for those who sign in, `/rate_limit` for all."""
@@ -93,3 +113,12 @@ class RestApi:
             return as_json(refused.status, refused.document, refused.headers)
         entry.authenticated = True
         return as_json(page.status, page.document, page.headers)
+
+
+async def _body(request: web.BaseRequest) -> Any:
+    """The JSON that was sent, None for anything else."""
+    whole = b"".join([piece async for piece in request_body(request)])
+    try:
+        return json.loads(whole)
+    except ValueError:
+        return None

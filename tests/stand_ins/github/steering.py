@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from ..serving import Action, ActionError
 from .catalogue import FULL_NAME, Metadata, Repository
 from .granting import Granting
 from .listed import moment
+from .payloads import ZEROS, Commit
 
 
 class Steering(Granting):
@@ -51,8 +53,14 @@ class Steering(Granting):
         path.parent.mkdir(parents=True, exist_ok=True)
         await self._git(path.parent, "init", "--quiet", "--bare", f"--initial-branch={default_branch}", path.name)
         described = Metadata(**{"id": self.catalogue.new_id(repository), **metadata})
-        self.catalogue.save(Repository(repository, path, described))
+        made = Repository(repository, path, described)
+        self.catalogue.save(made)
+        self._tell(made, "created")
         return described.id
+
+    def _tell(self, found: Repository, action: str, changes: dict[str, Any] | None = None) -> None:
+        if self.events.wanted(found):
+            self.events.emit("repository", found, self.events.payloads.repository_event(found, action, changes))
 
     async def receive(self, path: str, body: bytes) -> str:
         """`PUT /_stand-in/bundles/{owner}/{name}`: a new repository out of a git bundle; HEAD names main."""
@@ -72,8 +80,17 @@ class Steering(Granting):
         """A rename or a transfer: the id stays, the old name redirects until somebody takes it."""
         if self.catalogue.find(to) is not None:
             raise ActionError(f"{to} exists")
-        self.catalogue.move(self._repository(repository), to)
-        self.accounts.renamed(repository, to)
+        found = self._repository(repository)
+        before = found.full_name
+        self.catalogue.move(found, to)
+        lost = self.accounts.renamed(before, to)
+        self.hooks.renamed(found.id, to)
+        if self.events.wanted(found):
+            moved = before.partition("/")[0].lower() != found.owner.lower()
+            payload = self.events.payloads.transferred if moved else self.events.payloads.renamed
+            self.events.emit("repository", found, payload(found, before))
+        for installation in lost:
+            self._taken_back(installation, found)
 
     async def forget_former_names(self, repository: str) -> None:
         """The old names redirect no more, as after somebody took one and let it go again."""
@@ -86,6 +103,8 @@ class Steering(Granting):
         found = self._repository(repository)
         self.rest.stars.forget(found.id)
         self.graphql.lists.forget(found.id)
+        self._tell(found, "deleted")
+        self.hooks.forget(found.id)
         self.catalogue.delete(found)
 
     async def recreate_repository(self, repository: str) -> int:
@@ -99,16 +118,35 @@ class Steering(Granting):
         unknown = members.keys() - Metadata.__dataclass_fields__.keys()
         if unknown:
             raise ActionError(f"no member {', '.join(sorted(unknown))}")
+        before = asdict(found.metadata)
         for name, value in members.items():
             setattr(found.metadata, name, value)
         self.catalogue.save(found)
+        for name, value in members.items():
+            if value != before[name]:
+                self._tell_of(found, name, before[name])
+
+    def _tell_of(self, found: Repository, name: str, before: Any) -> None:
+        value = getattr(found.metadata, name)
+        match name:
+            case "private":
+                self._tell(found, "privatized" if value else "publicized")
+                if not value and self.events.wanted(found):
+                    self.events.emit("public", found, self.events.payloads.common(found))
+            case "archived":
+                self._tell(found, "archived" if value else "unarchived")
+            case "description" | "topics" | "default_branch":
+                self._tell(found, "edited", {name: {"from": before}})
 
     async def set_default_branch(self, repository: str, branch: str) -> None:
         found = self._repository(repository)
         if found.metadata.default_branch is not None:
             await self.set_metadata(repository, default_branch=branch)
         else:
+            before = found.default_branch
             await self._git(found.path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+            if before != branch:
+                self._tell(found, "edited", {"default_branch": {"from": before}})
 
     async def commit(
         self, repository: str, branch: str | None = None, files: dict[str, str] | None = None, message: str = "Change"
@@ -117,7 +155,9 @@ class Steering(Granting):
         found = self._repository(repository)
         ref = f"refs/heads/{branch or found.default_branch}"
         parent = await self._resolve(found, ref)
-        return await self._write_commit(found, ref, parent, files, message)
+        made = await self._write_commit(found, ref, parent, files, message)
+        await self._tell_of_push(found, ref, parent, made)
+        return made
 
     async def force_push(
         self, repository: str, branch: str | None = None, files: dict[str, str] | None = None, message: str = "Rewrite"
@@ -125,16 +165,41 @@ class Steering(Granting):
         """Replaces the newest commit of the branch by another one with the same parent; returns the commit."""
         found = self._repository(repository)
         ref = f"refs/heads/{branch or found.default_branch}"
-        if await self._resolve(found, ref) is None:
+        before = await self._resolve(found, ref)
+        if before is None:
             raise ActionError(f"no branch {branch}")
         parent = await self._resolve(found, f"{ref}^")
-        return await self._write_commit(found, ref, parent, files, message)
+        made = await self._write_commit(found, ref, parent, files, message)
+        await self._tell_of_push(found, ref, before, made)
+        return made
 
     async def _resolve(self, found: Repository, revision: str) -> str | None:
         try:
             return await self.processes.git(found.path, "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}")
         except GitFailed:
             return None
+
+    async def _tell_of_push(self, found: Repository, ref: str, before: str | None, after: str | None) -> None:
+        """`push`, and `create` or `delete` where the ref is new or gone; None: there is no ref."""
+        if before == after or not self.events.wanted(found):
+            return
+        payloads = self.events.payloads
+        kind, name = ("branch", ref[11:]) if ref.startswith("refs/heads/") else ("tag", ref[10:])
+        if before is None:
+            self.events.emit("create", found, payloads.ref_made(found, kind, name))
+        if after is None:
+            self.events.emit("delete", found, payloads.ref_gone(found, kind, name))
+        commits: list[Commit] = []
+        forced = False
+        if after is not None:
+            new = ["-1", after] if before is None else ["-20", f"{before}..{after}"]
+            lines = await self._git(found.path, "log", "--reverse", "--format=%H%x1f%T%x1f%s%x1f%cI", *new)
+            commits = [Commit(*line.split("\x1f")) for line in lines.splitlines()]
+        if before is not None and after is not None:
+            behind = await self._git(found.path, "rev-list", "--max-count=1", before, f"^{after}")
+            forced = bool(behind)
+        payload = payloads.push(found, ref, before or ZEROS, after or ZEROS, forced, commits)
+        self.events.emit("push", found, payload)
 
     async def _write_commit(
         self, found: Repository, ref: str, parent: str | None, files: dict[str, str] | None, message: str
@@ -161,24 +226,35 @@ class Steering(Granting):
         return await self._point(repository, f"refs/heads/{branch}", at)
 
     async def delete_branch(self, repository: str, branch: str) -> None:
-        await self._git(self._repository(repository).path, "update-ref", "-d", f"refs/heads/{branch}")
+        await self._drop(repository, f"refs/heads/{branch}")
 
     async def create_tag(self, repository: str, tag: str, at: str = "HEAD", annotated: bool = False) -> str:
         """Creates or moves a tag; returns what it points to."""
         if annotated:
-            path = self._repository(repository).path
-            await self._git(path, "tag", "--force", "--annotate", "--message", tag, tag, at)
-            return await self._git(path, "rev-parse", f"refs/tags/{tag}")
+            found, ref = self._repository(repository), f"refs/tags/{tag}"
+            before = (await self.refs(repository)).get(ref)
+            await self._git(found.path, "tag", "--force", "--annotate", "--message", tag, tag, at)
+            made = await self._git(found.path, "rev-parse", ref)
+            await self._tell_of_push(found, ref, before, made)
+            return made
         return await self._point(repository, f"refs/tags/{tag}", at)
 
     async def delete_tag(self, repository: str, tag: str) -> None:
-        await self._git(self._repository(repository).path, "update-ref", "-d", f"refs/tags/{tag}")
+        await self._drop(repository, f"refs/tags/{tag}")
 
     async def _point(self, repository: str, ref: str, at: str) -> str:
-        path = self._repository(repository).path
-        oid = await self._git(path, "rev-parse", "--verify", at)
-        await self._git(path, "update-ref", ref, oid)
+        found = self._repository(repository)
+        before = (await self.refs(repository)).get(ref)
+        oid = await self._git(found.path, "rev-parse", "--verify", at)
+        await self._git(found.path, "update-ref", ref, oid)
+        await self._tell_of_push(found, ref, before, oid)
         return oid
+
+    async def _drop(self, repository: str, ref: str) -> None:
+        found = self._repository(repository)
+        before = (await self.refs(repository)).get(ref)
+        await self._git(found.path, "update-ref", "-d", ref)
+        await self._tell_of_push(found, ref, before, None)
 
     async def refs(self, repository: str) -> dict[str, str]:
         """Every ref and the object it points to."""

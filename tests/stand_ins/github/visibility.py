@@ -9,7 +9,7 @@ from .catalogue import Catalogue, Repository
 from .people import Account, People
 
 NOT_BY_TOKEN = "Resource not accessible by personal access token"
-_NOT_BY_APP = "Resource not accessible by integration"
+NOT_BY_APP = "Resource not accessible by integration"
 
 
 class Visibility:
@@ -23,7 +23,7 @@ class Visibility:
         if call.caller is None:
             raise Refused(401, documents.message("Requires authentication", 401, page))
         if call.caller.login is None:
-            raise Refused(403, documents.message(_NOT_BY_APP, 403, page))
+            raise Refused(403, documents.message(NOT_BY_APP, 403, page))
         if permission is not None and not call.caller.is_permitted(permission):
             needed = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
             raise Refused(403, documents.message(NOT_BY_TOKEN, 403, page), needed)
