@@ -8,7 +8,7 @@ Each sync applies with a field manager of its own, and says nothing of fields th
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from . import mirror, names
@@ -40,17 +40,22 @@ def repository_id(known: RepositoryMirror) -> int | None:
     return int(label) if label.isdecimal() else None
 
 
+def project_of(known: RepositoryMirror) -> str:
+    """Its OneDev path below the server's rootProject."""
+    return known.spec.target.project or names.project_path(known.spec.source.repository)
+
+
 def covers(sync: ReposSync, known: RepositoryMirror) -> bool:
     return _key(sync) in known.metadata.labels
 
 
 def unstarred_at(sync: ReposSync, known: RepositoryMirror) -> datetime | None:
     """Since when the sync knows that its repository is not among its own any more."""
-    text = known.metadata.annotations.get(_key(sync))
     try:
-        return datetime.fromisoformat(text) if text else None
+        found = datetime.fromisoformat(known.metadata.annotations.get(_key(sync), ""))
     except ValueError:
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def held(
@@ -67,16 +72,17 @@ def held(
     `cascade` is whether it goes with the sync (by itself: where un-starring deletes it), `gone_since` when its
     repository was first seen to be un-starred, and `policy` what becomes of its OneDev project when it is deleted.
     """
-    spec = sync.settings
+    spec, template = sync.settings, sync.settings.project_template
+    if cascade is None:
+        cascade = spec.on_unstar is OnUnstar.DELETE
     manifest = _covering(sync, _name(sync, repository, known), cascade, gone_since)
     manifest["metadata"]["labels"] |= {
         names.REPOSITORY_ID: str(repository.id),
         names.SYNC: sync.item,
         MANAGED_BY: names.FIELD_MANAGER,
     }
-    project = known.spec.target.project if known else None
     settings = spec.template.model_dump(mode="json", by_alias=True, exclude_none=True)
-    settings["target"]["project"] = project or names.project_of(spec.project_template, repository.full_name)
+    settings["target"]["project"] = project_of(known) if known else names.project_of(template, repository.full_name)
     access = spec.source.model_dump(mode="json", by_alias=True, exclude_none=True)
     manifest["spec"] = {**settings, "source": {"repository": repository.full_name, **access}}
     if policy is not None:
@@ -90,7 +96,7 @@ def covered(
     sync: ReposSync,
     known: RepositoryMirror,
     *,
-    cascade: bool | None = None,
+    cascade: bool = False,
     gone_since: datetime | None = None,
 ) -> Manifest:
     """Only that the sync covers it; no word on the mirror's settings."""
@@ -118,12 +124,12 @@ def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
     return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
 
 
-def _covering(sync: ReposSync, name: str, cascade: bool | None, gone_since: datetime | None) -> Manifest:
+def _covering(sync: ReposSync, name: str, cascade: bool, gone_since: datetime | None) -> Manifest:
     key = _key(sync)
     metadata: Manifest = {"labels": {key: ""}}
     if gone_since is not None:
         metadata["annotations"] = {key: show_time(gone_since)}
-    if cascade if cascade is not None else sync.settings.on_unstar is OnUnstar.DELETE:
+    if cascade:
         metadata["ownerReferences"] = [
             {
                 "apiVersion": names.API_VERSION,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from . import names
-from .children import repository_id
+from .children import project_of, repository_id
 from .conditions import Reason
 from .mirror import RepositoryMirror
 from .observed import ListedRepository
@@ -79,8 +79,9 @@ def collisions(
     mirrored: set[int | str] = set()
     for mirror in mirrors:
         if mirror.spec.target.server_ref.name == server:
-            path = mirror.spec.target.project or names.project_path(mirror.spec.source.repository)
-            taken.setdefault(path.lower(), f"mirror {mirror.metadata.name} of {mirror.spec.source.repository}")
+            taken.setdefault(
+                project_of(mirror).lower(), f"mirror {mirror.metadata.name} of {mirror.spec.source.repository}"
+            )
         if _same_api(mirror.spec.source.api_url) == api_url:
             number = repository_id(mirror)
             mirrored.add(mirror.spec.source.repository.lower() if number is None else number)
