@@ -1,20 +1,29 @@
-"""Stand-ins that answer over real HTTP, and a clock that tests turn."""
+"""Stand-ins that answer over real HTTP, a namespace of a real API server, and a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Callable
+import json
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from github_onedev_sync.adapters.cluster import Cluster
 from github_onedev_sync.adapters.credentials import App, Credentials
 from github_onedev_sync.adapters.github import GitHub
 from github_onedev_sync.adapters.onedev import OneDev
+from tests import local_cluster
 from tests.stand_ins.github import GitHubStandIn
 from tests.stand_ins.onedev import OneDevStandIn
+
+ROOT = Path(__file__).parents[2]
+Kubectl = Callable[..., Any]
 
 GITHUB_TOKEN = "ghp_of-the-tests"
 ONEDEV_TOKEN = "onedev-token-of-the-tests"
@@ -97,6 +106,39 @@ async def bot(onedev_stand_in: OneDevStandIn, onedev_as: Callable[[str], OneDev]
     user = onedev_stand_in.store.add_user(BOT, "SERVICE")
     onedev_stand_in.add_token(BOT, user.id)
     return onedev_as(BOT)
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: local_cluster.Cluster) -> Iterator[Kubectl]:
+    """`kubectl(*arguments, stdin=...)` in a namespace of its own; returns what was printed, JSON read."""
+    namespace = f"adapters-{uuid.uuid4().hex[:8]}"
+
+    def run(*arguments: str, stdin: Any = None) -> Any:
+        command = [str(cluster.kubectl), "--namespace", namespace, *arguments]
+        text = None if stdin is None else json.dumps(stdin)
+        environment = local_cluster.environment(cluster)
+        done = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if "--output=json" in arguments else done.stdout.strip()
+
+    crds = [f"--filename={crd}" for crd in sorted((ROOT / "crds").glob("*.yaml"))]
+    run("apply", *crds)
+    run("wait", "--for=condition=Established", "--timeout=30s", *crds)
+    run("create", "namespace", namespace)
+    yield run
+    run("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def namespace(kubectl: Kubectl) -> str:
+    return str(kubectl("create", "configmap", "here", "--output=jsonpath={.metadata.namespace}"))
+
+
+@pytest.fixture
+async def adapter(cluster: local_cluster.Cluster, kubectl: Kubectl) -> AsyncIterator[Cluster]:
+    connected = await Cluster.connect(str(cluster.kubeconfig))
+    yield connected
+    await connected.close()
 
 
 def allow(stand_in: OneDevStandIn, role: int, project: str) -> None:

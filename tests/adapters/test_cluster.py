@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import json
-import subprocess
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,44 +16,11 @@ from github_onedev_sync.api.errors import ClusterRefused
 from github_onedev_sync.engine import ports
 from tests import local_cluster
 
+from .conftest import Kubectl
+
 pytestmark = pytest.mark.cluster
 
-ROOT = Path(__file__).parents[2]
-Kubectl = Callable[..., Any]
 Manifest = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def kubectl(cluster: local_cluster.Cluster) -> Iterator[Kubectl]:
-    """`kubectl(*arguments, stdin=...)` in a namespace of its own; returns what was printed, JSON read."""
-    namespace = f"adapters-{uuid.uuid4().hex[:8]}"
-
-    def run(*arguments: str, stdin: Any = None) -> Any:
-        command = [str(cluster.kubectl), "--namespace", namespace, *arguments]
-        text = None if stdin is None else json.dumps(stdin)
-        environment = local_cluster.environment(cluster)
-        done = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if "--output=json" in arguments else done.stdout.strip()
-
-    crds = [f"--filename={crd}" for crd in sorted((ROOT / "crds").glob("*.yaml"))]
-    run("apply", *crds)
-    run("wait", "--for=condition=Established", "--timeout=30s", *crds)
-    run("create", "namespace", namespace)
-    yield run
-    run("delete", "namespace", namespace, "--wait=false")
-
-
-@pytest.fixture(scope="module")
-def namespace(kubectl: Kubectl) -> str:
-    return str(kubectl("create", "configmap", "here", "--output=jsonpath={.metadata.namespace}"))
-
-
-@pytest.fixture
-async def adapter(cluster: local_cluster.Cluster, kubectl: Kubectl) -> AsyncIterator[Cluster]:
-    connected = await Cluster.connect(str(cluster.kubeconfig))
-    yield connected
-    await connected.close()
 
 
 @pytest.fixture

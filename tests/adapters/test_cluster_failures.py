@@ -78,6 +78,28 @@ async def test_answers(
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "error", "said"),
+    [
+        (409, '{"message": "again"}', ClusterRefused, "was answered 409: again"),
+        (403, '{"message": "no"}', ClusterRefused, "The chart's RBAC must allow patch on .*/octo-7.*: no"),
+        (500, "", ClusterUnavailable, "was answered 500"),
+        (200, "", ClusterUnavailable, "was answered 200"),
+    ],
+)
+async def test_an_apply_that_fails(
+    adapter: Cluster, api_server: ApiServer, status: int, body: str, error: type[Exception], said: str
+) -> None:
+    api_server.answer = (status, body)
+    with pytest.raises(error, match=said):
+        await adapter.apply("repositorymirrors", {"metadata": {"namespace": "default", "name": "octo-7"}}, "us")
+    assert {sent["content-type"] for sent in api_server.headers} == {"application/apply-patch+yaml"}
+
+
+async def test_what_a_kind_holds_while_nothing_is_there(adapter: Cluster) -> None:
+    assert [body async for body in adapter.list_resources("repositorymirrors", "")] == []
+
+
 async def test_no_secret_is_logged(adapter: Cluster, api_server: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     api_server.answer = (200, '{"data": {"token": "aGlkZGVu"}}')
