@@ -18,6 +18,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "target": {"serverRef": {"name": "default"}},
     },
     "StarredReposSync": {"user": "octocat", "template": {"target": {"serverRef": {"name": "default"}}}},
+    "OwnedReposSync": {"owner": "pallets", "template": {"target": {"serverRef": {"name": "default"}}}},
 }
 
 
@@ -61,16 +62,25 @@ def stars(name: str, change: dict[str, Any], *says: str) -> Row:
     return Row(f"stars-{name}", "StarredReposSync", change, says)
 
 
-def settings(name: str, change: dict[str, Any], *says: str) -> tuple[Row, Row]:
-    """A rule that a mirror's spec and a starred template share."""
+def owned(name: str, change: dict[str, Any], *says: str) -> Row:
+    return Row(f"owned-{name}", "OwnedReposSync", change, says)
+
+
+def syncs(name: str, change: dict[str, Any], *says: str) -> tuple[Row, Row]:
+    """A rule that both kinds of syncs have."""
+    return stars(name, change, *says), owned(name, change, *says)
+
+
+def settings(name: str, change: dict[str, Any], *says: str) -> tuple[Row, ...]:
+    """A rule that a mirror's spec and the template of a sync share."""
     below = {f"template.{path}": value for path, value in change.items()}
-    return mirror(name, change, *says), stars(f"template-{name}", below, *says)
+    return mirror(name, change, *says), *syncs(f"template-{name}", below, *says)
 
 
-def github(name: str, change: dict[str, Any], *says: str) -> tuple[Row, Row]:
-    """A rule that a mirror's source and a starred source share."""
+def github(name: str, change: dict[str, Any], *says: str) -> tuple[Row, ...]:
+    """A rule that the sources of a mirror and of a sync share."""
     below = {f"source.{path}": value for path, value in change.items()}
-    return mirror(name, below, *says), stars(name, below, *says)
+    return mirror(name, below, *says), *syncs(name, below, *says)
 
 
 REPOSITORY = "source.repository"
@@ -124,7 +134,7 @@ BAD: tuple[Row, ...] = (
     *settings("project-reserved-case", {PROJECT: "Wicket/flask"}, "target.project", WEB_PAGES, "add an underscore"),
     *settings("project-git", {PROJECT: "acme/flask.git"}, "target.project", "leave .git out"),
     *settings("project-long", {PROJECT: "a/" * 100 + "b"}, "target.project", "160"),
-    stars("project", {"template.target.project": "all"}, "template.target.project", "set projectTemplate instead"),
+    *syncs("project", {"template.target.project": "all"}, "template.target.project", "set projectTemplate instead"),
     # refs
     *settings("include-none", {INCLUDE: []}, "refs.include must not be empty", "refs/heads/*"),
     *settings("include-short", {INCLUDE: ["main"]}, "refs.include must begin with refs/heads/"),
@@ -180,31 +190,44 @@ BAD: tuple[Row, ...] = (
     server("root-long", {"rootProject": "r" * 64}, "rootProject", "63"),
     server("syncs-none", {"maxConcurrentSyncs": 0}, "maxConcurrentSyncs", "greater than or equal to 1"),
     server("syncs-many", {"maxConcurrentSyncs": 17}, "maxConcurrentSyncs", "less than or equal to 16"),
-    # StarredReposSync
+    # StarredReposSync and OwnedReposSync
     stars("nobody", {"user": GONE}, "user or source.secretRef is needed", "set user"),
     stars("user-url", {"user": "https://github.com/octocat"}, "user must be a GitHub login", "octocat"),
-    stars("no-template", {"template": GONE}, "spec.template: Required value"),
-    stars("template-source", {"template.source": {"repository": "a/b"}}, 'unknown field "spec.template.source"'),
-    stars("interval", {"interval": "9s"}, "interval must be a duration of at least 10s"),
-    stars("include-none", {"filter.include": []}, "filter.include must not be empty", "use *"),
-    stars("include-url", {"filter.include": ["https://github.com/a"]}, "filter.include must be a glob over owner/name"),
-    stars("exclude-brace", {"filter.exclude": ["{a,b}/*"]}, "filter.exclude must be a glob over owner/name"),
-    stars("topic", {"filter.topics": ["Web Framework"]}, "filter.topics", "lower-case"),
-    stars("forks", {"filter.forks": "No"}, "filter.forks: Unsupported value", '"Exclude"'),
-    stars("archived", {"filter.archived": True}, "filter.archived", "must be of type string"),
-    stars("visibility", {"filter.visibility": "Secret"}, "filter.visibility: Unsupported value", '"Public"'),
-    stars("min-stars", {"filter.minStars": -1}, "filter.minStars", "greater than or equal to 0"),
-    stars("max-size", {"filter.maxSizeMB": -1}, "filter.maxSizeMB", "greater than or equal to 0"),
-    stars("pushed", {"filter.pushedWithin": "0s"}, "filter.pushedWithin must be a duration above 0s", "leave it out"),
-    stars("placeholder-none", {"projectTemplate": "{owner}"}, "projectTemplate must contain {name}"),
-    stars("placeholder-other", {"projectTemplate": "{user}/{name}"}, "placeholders {owner} and {name} only"),
-    stars("project-path", {"projectTemplate": "/{owner}/{name}"}, "projectTemplate must make a OneDev path"),
-    stars("project-reserved", {"projectTemplate": "projects/{name}"}, "projectTemplate", WEB_PAGES, "underscore"),
-    stars("project-git", {"projectTemplate": "{owner}/{name}.git"}, "projectTemplate", "leave .git out"),
-    stars("unstar", {"onUnstar": "Forget"}, "onUnstar: Unsupported value", '"Keep", "Archive", "Delete"'),
-    stars("grace", {"unstarGracePeriod": "1 day"}, "unstarGracePeriod must be a duration", "24h"),
-    stars("prune-much", {"maxPrunePercent": 101}, "maxPrunePercent", "less than or equal to 100"),
-    stars("prune-less", {"maxPrunePercent": -1}, "maxPrunePercent", "greater than or equal to 0"),
+    stars("user-empty", {"user": ""}, "spec.user", "at least 1 chars"),
+    stars("lists-anonymous", {"filter.lists": ["later"]}, "filter.lists needs source.secretRef", "without a token"),
+    stars("lists-blank", {"filter.lists": [""], "source.secretRef": {"name": "github"}}, "filter.lists", "1 chars"),
+    stars("owner", {"owner": "pallets"}, 'unknown field "spec.owner"'),
+    owned("nobody", {"owner": GONE}, "owner or source.secretRef is needed", "set owner"),
+    owned("owner-url", {"owner": "https://github.com/pallets"}, "owner must be a GitHub login", "pallets"),
+    owned("lists", {"filter.lists": ["later"]}, 'unknown field "spec.filter.lists"'),
+    *syncs("no-template", {"template": GONE}, "spec.template: Required value"),
+    *syncs("template-source", {"template.source": {"repository": "a/b"}}, 'unknown field "spec.template.source"'),
+    *syncs("interval", {"interval": "9s"}, "interval must be a duration of at least 10s"),
+    *syncs("include-none", {"filter.include": []}, "filter.include must not be empty", "use *"),
+    *syncs(
+        "include-url", {"filter.include": ["https://github.com/a"]}, "filter.include must be a glob over owner/name"
+    ),
+    *syncs("exclude-brace", {"filter.exclude": ["{a,b}/*"]}, "filter.exclude must be a glob over owner/name"),
+    *syncs("topic", {"filter.topics": ["Web Framework"]}, "filter.topics", "lower-case"),
+    *syncs("forks", {"filter.forks": "No"}, "filter.forks: Unsupported value", '"Exclude"'),
+    *syncs("archived", {"filter.archived": True}, "filter.archived", "must be of type string"),
+    *syncs("visibility", {"filter.visibility": "Secret"}, "filter.visibility: Unsupported value", '"Public"'),
+    *syncs("min-stars", {"filter.minStars": -1}, "filter.minStars", "greater than or equal to 0"),
+    *syncs("max-size", {"filter.maxSizeMB": -1}, "filter.maxSizeMB", "greater than or equal to 0"),
+    *syncs("pushed", {"filter.pushedWithin": "0s"}, "filter.pushedWithin must be a duration above 0s", "leave it out"),
+    *syncs("expression-empty", {"filter.expression": ""}, "filter.expression", "at least 1 chars"),
+    *syncs("expression-blank", {"filter.expression": " \n\t"}, "filter.expression must not be blank", "leave it out"),
+    *syncs("expression-long", {"filter.expression": "true || " * 128 + "true"}, "filter.expression", "1024"),
+    *syncs("expression-no-text", {"filter.expression": True}, "filter.expression", "must be of type string"),
+    *syncs("placeholder-none", {"projectTemplate": "{owner}"}, "projectTemplate must contain {name}"),
+    *syncs("placeholder-other", {"projectTemplate": "{user}/{name}"}, "placeholders {owner} and {name} only"),
+    *syncs("project-path", {"projectTemplate": "/{owner}/{name}"}, "projectTemplate must make a OneDev path"),
+    *syncs("project-reserved", {"projectTemplate": "projects/{name}"}, "projectTemplate", WEB_PAGES, "underscore"),
+    *syncs("project-git", {"projectTemplate": "{owner}/{name}.git"}, "projectTemplate", "leave .git out"),
+    *syncs("unstar", {"onUnstar": "Forget"}, "onUnstar: Unsupported value", '"Keep", "Archive", "Delete"'),
+    *syncs("grace", {"unstarGracePeriod": "1 day"}, "unstarGracePeriod must be a duration", "24h"),
+    *syncs("prune-much", {"maxPrunePercent": 101}, "maxPrunePercent", "less than or equal to 100"),
+    *syncs("prune-less", {"maxPrunePercent": -1}, "maxPrunePercent", "greater than or equal to 0"),
 )
 
 GOOD_ROWS: tuple[Row, ...] = (
@@ -234,8 +257,13 @@ GOOD_ROWS: tuple[Row, ...] = (
     server("root", {"rootProject": "mirrors/github.com", "maxConcurrentSyncs": 16}),
     stars("least", {}),
     stars("own", {"user": GONE, "source.secretRef": {"name": "github"}}),
-    stars("flat", {"projectTemplate": "stars/{owner}-{name}"}),
-    stars(
+    stars("lists", {"source.secretRef": {"name": "github"}, "filter.lists": ["Self-hosted ☆", "later"]}),
+    stars("no-lists", {"filter.lists": []}),
+    owned("least", {}),
+    owned("installation", {"owner": GONE, "source.secretRef": {"name": "github-app"}}),
+    *syncs("expression-longest", {"filter.expression": ("true || " * 128)[:1020] + "true"}),
+    *syncs("flat", {"projectTemplate": "stars/{owner}-{name}"}),
+    *syncs(
         "filter",
         {
             "filter": {
@@ -249,8 +277,10 @@ GOOD_ROWS: tuple[Row, ...] = (
                 "minStars": 10,
                 "maxSizeMB": 500,
                 "pushedWithin": "8760h",
+                "expression": 'repository.stars > 100 &&\n  !("deprecated" in repository.topics)',
             }
         },
     ),
-    stars("template", {"template": {"target": {"serverRef": {"name": "default"}}, "lfs": False, "interval": "1h"}}),
+    *syncs("template", {"template": {"target": {"serverRef": {"name": "default"}}, "lfs": False, "interval": "1h"}}),
+    *syncs("guards", {"onUnstar": "Delete", "unstarGracePeriod": "0s", "maxPrunePercent": 0, "dryRun": True}),
 )

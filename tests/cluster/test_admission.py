@@ -207,6 +207,40 @@ def test_the_table_that_people_see(kubectl: Kubectl) -> None:
     assert re.split(r"\s{2,}", row.strip())[7:] == ["Git", "4096", "2.5", "0", "2036-11-23T01:12:03Z", "5 refs equal"]
 
 
+SYNC_STATUS = {
+    "observedGeneration": 1,
+    "account": {"id": 583231, "login": "octocat"},
+    "stars": {"found": 120, "matched": 100, "mirrored": 99, "ready": 97, "failed": 2, "unstarred": 3},
+    "rateLimit": {"remaining": 4321, "resetAt": "2026-11-23T02:00:00Z"},
+    "lastPollTime": "2026-11-23T01:02:03Z",
+    "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "100 match"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "short", "heads"),
+    [
+        ("StarredReposSync", "srs", ["USER", "STARS"]),
+        ("OwnedReposSync", "ors", ["OWNER", "REPOSITORIES"]),
+    ],
+)
+def test_the_table_of_syncs_that_people_see(kind: str, short: str, heads: list[str], kubectl: Kubectl) -> None:
+    made = kubectl("create", "--filename=-", stdin=manifest(kind, "shown", {"dryRun": True}))
+    assert made.returncode == 0, made.stderr
+    patch = json.dumps({"status": SYNC_STATUS})
+    done = kubectl("patch", short, "shown", "--subresource=status", "--type=merge", f"--patch={patch}")
+    assert done.returncode == 0, done.stderr
+    head, row = kubectl("get", short, "shown", "--output=wide").stdout.splitlines()
+    titles = ["NAME", "READY", *heads, "MATCHED", "MIRRORED", "FAILED", "LAST POLL", "AGE"]
+    wide = ["UNSTARRED", "DRY RUN", "REQUESTS", "MESSAGE"]
+    assert re.split(r"\s{2,}", head) == [*titles, *wide]
+    cells = re.split(r"\s{2,}", row.strip())
+    assert cells[:7] == ["shown", "True", "octocat", "120", "100", "99", "2"]
+    assert cells[9:] == ["3", "true", "4321", "100 match"]
+    head, _ = kubectl("get", short, "shown").stdout.splitlines()
+    assert re.split(r"\s{2,}", head) == titles
+
+
 def test_mirrors_are_found_by_their_source_and_their_server(kubectl: Kubectl) -> None:
     other = {"source.repository": "acme/found", "target.serverRef": {"name": "elsewhere"}}
     made = kubectl("create", "--filename=-", stdin=manifest("RepositoryMirror", "found", other))
@@ -217,11 +251,10 @@ def test_mirrors_are_found_by_their_source_and_their_server(kubectl: Kubectl) ->
 
 
 def test_the_category_lists_every_kind(kubectl: Kubectl) -> None:
-    for row in (manifest("OneDevServer", "one", {}), manifest("StarredReposSync", "one", {})):
-        assert kubectl("create", "--filename=-", stdin=row).returncode == 0
-    listed = kubectl("get", "onedev-mirrors", "--output=name").stdout
-    assert "onedevserver.github-onedev-sync.io/one" in listed
-    assert "starredrepossync.github-onedev-sync.io/one" in listed
+    for kind in bad_manifests.GOOD:
+        assert kubectl("create", "--filename=-", stdin=manifest(kind, "one", {})).returncode == 0
+    listed = kubectl("get", "onedev-mirrors", "--output=name").stdout.split()
+    assert {f"{kind.lower()}.github-onedev-sync.io/one" for kind in bad_manifests.GOOD} <= set(listed)
 
 
 def test_explain_tells_every_field(kubectl: Kubectl) -> None:

@@ -193,8 +193,8 @@ class _Check:
 
 
 def _arguments(node: Node) -> list[Node]:
-    last = node.children[-1:]
-    return [argument for one in last if isinstance(one, Tree) and one.data == "exprlist" for argument in one.children]
+    last = node.children[-1] if node.children else None
+    return cast(list[Node], last.children) if isinstance(last, Tree) and last.data == "exprlist" else []
 
 
 def _refused(node: Node, why: str) -> Refused:
