@@ -8,7 +8,7 @@ import pytest
 from .conftest import TOKEN
 from .github import GitHubStandIn
 
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/vnd.github.star+json"}
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/vnd.github.v3.star+json"}
 # Measured 0.012; this leaves room for a machine that does other things.
 PAGE_SECONDS = 0.1
 

@@ -53,7 +53,19 @@ class AppApi:
         installed = [one for one in self._accounts.installations.values() if one.app_id == app_id]
         permissions = installed[0].permissions if installed else {}
         name = f"app-{app_id}"
-        document = {"id": _number(app_id), "slug": name, "name": name, "html_url": f"{call.web}/apps/{name}"}
+        owner = documents.user(self._people.of("octocat"), call.api, call.web)
+        document = {
+            "id": _number(app_id),
+            "slug": name,
+            "node_id": documents.node_id("A", _number(app_id)),
+            "owner": owner,
+            "name": name,
+            "description": None,
+            "external_url": call.web,
+            "html_url": f"{call.web}/apps/{name}",
+            "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
+        }
         return Page({**document, "permissions": permissions, "events": [], "installations_count": len(installed)})
 
     def _installations(self, call: Call, app_id: str) -> Page:

@@ -52,6 +52,16 @@ def user(who: Account, api: str, web: str) -> dict[str, Any]:
     }
 
 
+_COUNTS = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
+_TIMES = dict.fromkeys(("created_at", "updated_at"), "2020-01-01T00:00:00Z")
+
+
+def profile(who: Account, api: str, web: str) -> dict[str, Any]:
+    """As `GET /users/…` shows it, of organisations as well."""
+    empty = dict.fromkeys(("company", "location", "email", "hireable", "bio", "twitter_username"))
+    return {**user(who, api, web), "name": who.login, "blog": "", **empty, **_COUNTS, **_TIMES}
+
+
 def organization(who: Account, api: str, web: str) -> dict[str, Any]:
     """As `GET /orgs/…` shows it."""
     home = f"{api}/orgs/{who.login}"
@@ -68,7 +78,10 @@ def organization(who: Account, api: str, web: str) -> dict[str, Any]:
         "description": None,
         "name": who.login,
         "html_url": f"{web}/{who.login}",
-        "public_repos": 0,
+        **dict.fromkeys(("has_organization_projects", "has_repository_projects"), True),
+        **_COUNTS,
+        **_TIMES,
+        "archived_at": None,
         "type": "Organization",
     }
 

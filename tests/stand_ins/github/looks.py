@@ -1,7 +1,6 @@
 """Single repositories and accounts, and what the server says of itself."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from . import documents
 from .accounts import Accounts
@@ -44,17 +43,16 @@ class LookRoutes:
         return Page(self._visibility.show(call, found))
 
     def _user(self, call: Call) -> Page:
-        return self._profile(call, self._visibility.myself(call), {"email": None})
+        return self._profile(call, self._visibility.myself(call))
 
     def _someone(self, call: Call, login: str) -> Page:
-        return self._profile(call, self._visibility.somebody(login), {})
+        return self._profile(call, self._visibility.somebody(login))
 
     def _someone_by_id(self, call: Call, number: str) -> Page:
-        return self._profile(call, self._visibility.somebody_of_id(int(number)), {})
+        return self._profile(call, self._visibility.somebody_of_id(int(number)))
 
-    def _profile(self, call: Call, who: Account, more: dict[str, Any]) -> Page:
-        # What is there is counted in earnest only where it is looked at.
-        return Page({**documents.user(who, call.api, call.web), "name": who.login, "public_repos": 0, **more})
+    def _profile(self, call: Call, who: Account) -> Page:
+        return Page(documents.profile(who, call.api, call.web))
 
     def _organization(self, call: Call, login: str) -> Page:
         who = self._visibility.somebody(login)
@@ -66,7 +64,7 @@ class LookRoutes:
         window = self._accounts.window(call.caller, call.request.remote or "")
         if window is None:
             raise Refused(404, documents.message("Rate limiting is not enabled.", 404))
-        resources = {"core": window.shown()}
+        resources = {"core": window.shown(), "search": {**window.shown(), "limit": 30, "used": 0, "remaining": 30}}
         if call.caller is not None:
             resources["graphql"] = call.caller.graphql.shown()
         return Page({"resources": resources, "rate": window.shown()})

@@ -43,9 +43,8 @@ class Payloads:
 
     def organization(self, who: Account) -> dict[str, Any]:
         shown = documents.organization(who, self.site, self.site)
-        return {
-            name: value for name, value in shown.items() if name not in ("name", "html_url", "public_repos", "type")
-        }
+        short = ("login", "id", "node_id", "url", "repos_url", "events_url", "hooks_url", "issues_url", "members_url")
+        return {name: shown[name] for name in (*short, "public_members_url", "avatar_url", "description")}
 
     def repository(self, found: Repository) -> dict[str, Any]:
         owner = self.people.of(found.owner)

@@ -1,5 +1,6 @@
 """Who starred what and when, and the lists of it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ from .catalogue import NAME, Repository
 from .people import Account
 from .visibility import Visibility
 
-STAR_MEDIA_TYPE = "application/vnd.github.star+json"
+STAR_MEDIA_TYPE = re.compile(r"application/vnd\.github\.(v3\.)?star\+json")
 
 
 class Stars:
@@ -91,7 +92,7 @@ class StarRoutes:
             seen.sort(key=lambda row: row[0].pushed_at, reverse=True)
         if call.query.get("direction") == "asc":
             seen.reverse()
-        dated = STAR_MEDIA_TYPE in call.accept
+        dated = STAR_MEDIA_TYPE.search(call.accept) is not None
 
         def show(row: tuple[Repository, str]) -> dict[str, Any]:
             document = visibility.show(call, row[0], full=False)
