@@ -1,28 +1,30 @@
 """The chart as Helm renders it: what is installed, with which rights, and which values are refused."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from github_onedev_sync import __version__
-from tests.local_cluster import build
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "github-onedev-sync"
+from .rendering import (
+    CHART,
+    GROUP,
+    LONGEST_RELEASE,
+    NAME,
+    ROOT,
+    Helm,
+    Render,
+    Values,
+    bound,
+    environment,
+    of_kind,
+    pod,
+    rights,
+)
+
 CRDS = ROOT / "crds"
-NAME = "github-onedev-sync"
-GROUP = "github-onedev-sync.io"
-LONGEST_RELEASE = "r" * 53
-
-Values = dict[str, Any]
-Helm = Callable[..., subprocess.CompletedProcess[str]]
-Objects = list[dict[str, Any]]
-Render = Callable[..., Objects]
 
 WORKER_ENV = [
     {"name": "HTTPS_PROXY", "value": 'http://u"ser:p$$w@proxy:3128'},
@@ -53,42 +55,6 @@ ALL_VALUES: Values = {
     "affinity": {"nodeAffinity": {}},
     "priorityClassName": "high",
 }
-
-
-@pytest.fixture(scope="session")
-def helm() -> Helm:
-    program = str(build.client("helm", print))
-
-    def run(*arguments: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
-        command = [program, *arguments, *(() if values is None else ("--values=-",))]
-        return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, timeout=60)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def render(helm: Helm) -> Render:
-    def run(values: Values | None = None, release: str = NAME) -> Objects:
-        done = helm("template", release, str(CHART), "--namespace=mirrors", values=values or {})
-        assert done.returncode == 0, done.stderr
-        return [item for item in yaml.safe_load_all(done.stdout) if item]
-
-    return run
-
-
-def of_kind(objects: Objects, *kinds: str) -> Objects:
-    return [item for item in objects if item["kind"] in kinds]
-
-
-def pod(objects: Objects) -> dict[str, Any]:
-    (deployment,) = of_kind(objects, "Deployment")
-    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
-    return spec
-
-
-def environment(objects: Objects) -> dict[str, Any]:
-    (container,) = pod(objects)["containers"]
-    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
 
 
 @pytest.mark.parametrize("values", [{}, ALL_VALUES], ids=["defaults", "everything"])
@@ -145,24 +111,6 @@ CONTROLLER_RIGHTS = {
     ("", "events"): {"create", "patch"},
 }
 LEASE_RIGHTS = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}
-
-
-def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
-    """Verbs by group and resource; a rule for the same resource twice would show as a missing verb."""
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
-
-
-def bound(objects: Objects) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
-    """The subjects of every binding, by kind of role, name and namespace of the binding."""
-    return {
-        (b["roleRef"]["kind"], b["roleRef"]["name"], b["metadata"].get("namespace", "")): b["subjects"]
-        for b in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
-    }
 
 
 CONTROLLER = [{"kind": "ServiceAccount", "name": f"{NAME}-controller", "namespace": "mirrors"}]
@@ -416,10 +364,12 @@ def test_every_value_is_in_the_schema() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert set(values) | {"global"} == set(schema["properties"])
-    for name, value in values.items():
-        properties = schema["properties"][name].get("properties")
-        if isinstance(value, dict) and properties:
-            assert set(value) == set(properties), name
+    todo = [(name, value, schema["properties"][name]) for name, value in values.items()]
+    while todo:
+        name, value, part = todo.pop()
+        if isinstance(value, dict) and part.get("properties"):
+            assert set(value) == set(part["properties"]), name
+            todo += [(f"{name}.{inner}", value[inner], part["properties"][inner]) for inner in value]
 
 
 def test_versions_agree() -> None:
