@@ -108,11 +108,13 @@ class Clients:
             client.close()
 
     def _give_back(self, client: "_Client", done: "asyncio.Future[Answer]", note: Callable[[Answer], None]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            note(done.result())
-        if self._closed:
-            client.close()
-        self._turns.give(client)
+        try:
+            if not done.cancelled() and done.exception() is None:
+                note(done.result())
+        finally:
+            if self._closed:
+                client.close()
+            self._turns.give(client)
 
 
 class _Client:
