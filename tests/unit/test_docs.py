@@ -18,6 +18,16 @@ PAGES = {
     "onedevservers": "onedevserver.md",
     "repositorymirrors": "repositorymirror.md",
     "starredrepossyncs": "starredrepossync.md",
+    "ownedrepossyncs": "ownedrepossync.md",
+}
+SYNCS = (PAGES["starredrepossyncs"], PAGES["ownedrepossyncs"])
+# Those that no mirror has.
+OF_SYNCS = {
+    Reason.USER_NOT_FOUND,
+    Reason.INVALID_EXPRESSION,
+    Reason.EXPRESSION_TOO_COSTLY,
+    Reason.PROJECT_COLLISION,
+    Reason.MIRROR_REFUSED,
 }
 # Told on one page for all: metav1.Condition is Kubernetes' own, and a template is a mirror's spec.
 ELSEWHERE = ("status.conditions[]", "spec.template.")
@@ -104,7 +114,26 @@ def test_every_reason_and_condition_is_told() -> None:
     assert set(Reason) - reasons == set()
     mirror = rows("repositorymirror.md")
     assert set(ConditionType) - mirror.keys() == set()
-    assert set(Reason) - mirror.keys() == set(), "a mirror's page has them all"
+    assert set(Reason) - mirror.keys() == OF_SYNCS
+    for page in SYNCS:
+        assert rows(page).keys() >= OF_SYNCS
+
+
+def test_both_pages_of_syncs_say_the_same() -> None:
+    """But for what only one of them has, and for what a link leads to."""
+    stars, own = (
+        {name: [re.sub(r"\]\([^)]*\)", "]", cell) for cell in cells] for name, cells in rows(page).items()}
+        for page in SYNCS
+    )
+    alike = stars.keys() & own.keys() - {
+        "spec.onUnstar",
+        "SourceAuthenticationFailed",
+        "InvalidSpec",
+        "template.target.project",
+    }
+    assert {name: stars[name] for name in alike} == {name: own[name] for name in alike}
+    only = {name for name in stars.keys() ^ own.keys() if re.match(r"(spec|status)\.|[A-Z]\w+$", name)}
+    assert only == {"spec.user", "spec.owner", "spec.filter.lists", "NotSupported"}
 
 
 @pytest.mark.parametrize("page", PAGES.values())
