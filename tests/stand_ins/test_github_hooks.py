@@ -397,3 +397,10 @@ async def test_who_sees_an_organisations_hooks(github: GitHubStandIn, client: ht
     given = {"Authorization": f"token {granted.json()['token']}"}
     assert (await client.get(url, headers=given)).status_code == 200
     assert (await client.get(f"{github.url}/repos/octo/hello/hooks", headers=given)).status_code == 404
+
+
+async def test_from_where_hooks_come(github: GitHubStandIn, client: httpx.AsyncClient) -> None:
+    before = (await client.get(f"{github.url}/meta")).json()
+    await github.set_hook_ranges(["127.0.0.0/8"])
+    after = (await client.get(f"{github.url}/meta")).json()
+    assert after == {**before, "hooks": ["127.0.0.0/8"]}

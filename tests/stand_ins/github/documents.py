@@ -261,11 +261,15 @@ def message(text: str, status: int, page: str = "", **more: Any) -> dict[str, An
     return {"message": text, **more, "documentation_url": DOCS + page, "status": str(status)}
 
 
-def meta(web: str) -> dict[str, Any]:
-    ranges = ["192.30.252.0/22", "185.199.108.0/22", "140.82.112.0/20", "143.55.64.0/20"]
+RANGES = ["192.30.252.0/22", "185.199.108.0/22", "140.82.112.0/20", "143.55.64.0/20", "2a0a:a440::/29"]
+
+
+def meta(web: str, hooks: list[str]) -> dict[str, Any]:
+    """hooks: the addresses from which hooks are sent."""
+    ranges = RANGES
     return {
         "verifiable_password_authentication": False,
-        "hooks": ranges,
+        "hooks": hooks,
         "web": ranges,
         "api": ranges,
         "git": ranges,

@@ -7,6 +7,7 @@ from typing import Any
 from ..serving import Action, ActionError
 from .accounts import Caller, Installation
 from .catalogue import Metadata, Repository
+from .documents import RANGES
 from .graphql import GraphQL
 from .hooking import Hooking
 from .listed import invent, moment
@@ -37,6 +38,7 @@ class Granting(Hooking):
             "exhaust_limit",
             "secondary_limit",
             "cut_lists",
+            "set_hook_ranges",
             "star",
             "unstar",
             "star_many",
@@ -55,7 +57,7 @@ class Granting(Hooking):
         owner: str | None = None,
         **metadata: Any,
     ) -> list[str]:
-        """Repositories in memory, `{owner_prefix}-0000/project-00000` and on; returns the names in order.
+        """Repositories in memory, `{owner_prefix}-0000/project-00000` and on; returns the names in order. No hook is told.
 
         Their metadata is of every kind and the same each time (`listed.invent`); further members set it for all of
         them. first: the number to begin with. git_of: the repository whose git side all of them show; without it git
@@ -221,6 +223,10 @@ class Granting(Hooking):
             self.rest.cuts.clear()
         else:
             self.rest.cuts.add(path, rows, count)
+
+    async def set_hook_ranges(self, ranges: list[str] | None = None) -> None:
+        """From which networks `/meta` says that hooks come, as ["127.0.0.0/8"]; GitHub's own without it."""
+        self.rest.looks.hook_ranges = list(RANGES if ranges is None else ranges)
 
     async def star(self, login: str, repository: str, at: str | None = None) -> None:
         """at: when, as GitHub writes times; now without it."""

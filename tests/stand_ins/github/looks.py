@@ -13,9 +13,12 @@ _REDIRECTS = "https://docs.github.com/rest/guides/best-practices-for-using-the-r
 
 
 class LookRoutes:
+    """hook_ranges: from where `/meta` says that hooks come."""
+
     def __init__(self, accounts: Accounts, visibility: Visibility) -> None:
         self._accounts = accounts
         self._visibility = visibility
+        self.hook_ranges = list(documents.RANGES)
 
     def routes(self) -> Iterator[Route]:
         yield "GET", rf"/repos/({NAME})/({NAME})", self._repository
@@ -70,4 +73,4 @@ class LookRoutes:
         return Page({"resources": resources, "rate": window.shown()})
 
     def _meta(self, call: Call) -> Page:
-        return Page(documents.meta(call.web))
+        return Page(documents.meta(call.web, self.hook_ranges))

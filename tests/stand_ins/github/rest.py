@@ -45,11 +45,12 @@ class RestApi:
         self.stars = Stars()
         self.cuts = Cuts()
         self.visibility = Visibility(catalogue, people)
+        self.looks = LookRoutes(accounts, self.visibility)
         self.app = AppApi(accounts, people)
         hook_routes = HookRoutes(hooks, deliveries, events, self.visibility)
         self.app.add(hook_routes.app_routes())
         routes = [
-            *LookRoutes(accounts, self.visibility).routes(),
+            *self.looks.routes(),
             *StarRoutes(self.stars, self.visibility).routes(),
             *OwnedRoutes(self.visibility).routes(),
             *hook_routes.routes(),
