@@ -57,12 +57,12 @@ class Granting(Hooking):
         owner: str | None = None,
         **metadata: Any,
     ) -> list[str]:
-        """Repositories in memory, `{owner_prefix}-0000/project-00000` and on; returns the names in order. No hook is told.
+        """Repositories in memory, `{owner_prefix}-0000/project-00000` and on; returns the names in order.
 
-        Their metadata is of every kind and the same each time (`listed.invent`); further members set it for all of
-        them. first: the number to begin with. git_of: the repository whose git side all of them show; without it git
-        is told 404. owner: one for all of them, instead of one for every 25. starred_by: who has starred them all, one
-        a minute, the last one now.
+        No hook is told. Their metadata is of every kind and the same each time (`listed.invent`); further members set
+        it for all of them. first: the number to begin with. git_of: the repository whose git side all of them show;
+        without it git is told 404. owner: one for all of them, instead of one for every 25. starred_by: who has starred
+        them all, one a minute, the last one now.
         """
         git = None if git_of is None else self._repository(git_of).path
         taken = self.catalogue.taken_ids()
