@@ -194,6 +194,10 @@ def test_what_is_no_expression(text: str, at: str, words: str) -> None:
         ("'a' * 1000000000 == 'a'", "* cannot be applied to string and int"),
         ("'%1000000000d' % 1 == 'a'", "% cannot be applied to string and int"),
         ("repository.stars in 3", "in cannot be applied to int and int"),
+        ("now.getHours('Europe') == 1", "getHours() cannot be applied to timestamp and string"),
+        ("now.getHours('../../etc/passwd') == 1", "getHours() cannot make anything of it"),
+        ("now.getHours('nowhere') == 1", "getHours() cannot make anything of it"),
+        (f"now.getHours('{'a' * 300}') == 1", "getHours() cannot"),
         ("timestamp('9999-12-31T23:00:00Z').getHours('Asia/Tokyo') == 1", "getHours"),
     ],
 )
@@ -329,7 +333,23 @@ def grown(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 LEAVES = st.sampled_from(
     [f"repository.{field}" for field in FIELDS]
-    + ["now", "1", "0", "-1", "2.5", "3u", "1e300", "true", "null", '"a"', '"1h"', '"2026-01-01T00:00:00Z"', "[]", "{}"]
+    + [
+        "now",
+        "1",
+        "0",
+        "-1",
+        "2.5",
+        "3u",
+        "1e300",
+        "true",
+        "null",
+        '"a"',
+        '"Europe"',
+        '"1h"',
+        '"2026-01-01T00:00:00Z"',
+        "[]",
+        "{}",
+    ]
 )
 
 

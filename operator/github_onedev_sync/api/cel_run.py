@@ -169,7 +169,7 @@ class BoundedEvaluator(Evaluator):
         given = exprlist if isinstance(exprlist, list) else []
         try:
             value = super().method_eval(object, method_ident, exprlist)
-        except (AssertionError, OverflowError):
+        except (AssertionError, OSError, OverflowError):
             value = CELEvalError("no such overload")
         return _worded(value, method_ident, [object, *given])
 
