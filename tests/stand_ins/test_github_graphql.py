@@ -126,6 +126,15 @@ async def test_star_lists(github: GitHubStandIn, client: httpx.AsyncClient) -> N
     await github.unstar("octocat", made[0])
     home = (await ask(github, client, LISTS, items=9))["data"]["viewer"]["lists"]["nodes"][0]
     assert [one["nameWithOwner"] for one in home["items"]["nodes"]] == made[1:]
+    node = '{ node(id: "%s") { ... on UserList { name } } }'
+    for kept, token, found in ((0, "strangers", "Home Lab"), (1, "strangers", None), (1, TOKEN, "Secret")):
+        ids = await ask(github, client, "{ viewer { lists(first: 9) { nodes { id } } } }")
+        one = await ask(github, client, node % ids["data"]["viewer"]["lists"]["nodes"][kept]["id"], token)
+        assert (one["data"]["node"] or {}).get("name") == found
+    await github.hide_from_graph(["lists"])
+    old = (await ask(github, client, public))["errors"][0]
+    assert old["extensions"] == {"code": "undefinedField", "typeName": "User", "fieldName": "lists"}
+    await github.hide_from_graph([])
     await github.delete_list("octocat", "Home Lab")
     assert (await ask(github, client, public))["data"]["user"]["lists"]["totalCount"] == 1
 

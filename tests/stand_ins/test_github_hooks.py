@@ -234,11 +234,17 @@ async def test_an_app_hears_of_its_installations(
     assert (config["url"], config["secret"]) == (receiver.url, "********")
     log = (await client.get(f"{github.url}/app/hook/deliveries", headers=app())).json()
     assert [one["event"] for one in log][:2] == ["installation", "installation_repositories"]
+    first = await client.get(f"{github.url}/app/hook/config", headers=app())
+    again = await client.get(f"{github.url}/app/hook/config", headers={**app(), "If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.headers["x-ratelimit-remaining"] == first.headers["x-ratelimit-remaining"]
     one = f"{github.url}/app/hook/deliveries/{log[0]['id']}"
     assert (await client.get(one, headers=app())).json()["request"]["payload"]["action"] == "deleted"
     assert (await client.post(f"{one}/attempts", headers=app())).status_code == 202
     assert [one.payload["action"] for one in await told(github, receiver)] == ["deleted"]
     assert (await client.get(f"{github.url}/app/hook/deliveries")).status_code == 401
+    await github.exhaust_limit("17", resource="app")
+    assert (await client.get(f"{github.url}/app", headers=app())).status_code == 403
 
 
 async def test_failures_are_logged_and_sent_again_when_asked_only(
@@ -378,6 +384,26 @@ async def test_who_sees_hooks(
     headers = {"Authorization": "Bearer asked"}
     assert (await client.get(f"{github.url}/repos/octo/hello/hooks", headers=headers)).status_code == status
     assert (await client.get(f"{github.url}/repos/octo/hello/hooks")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"scopes": ["read:repo_hook"]}, 404),
+        ({"scopes": ["write:repo_hook"]}, 204),
+        ({"permissions": ["repository_hooks:read"]}, 403),
+        ({"permissions": ["repository_hooks"]}, 204),
+    ],
+)
+async def test_who_may_do_something_about_hooks(
+    github: GitHubStandIn, receiver: Receiver, client: httpx.AsyncClient, members: dict[str, Any], status: int
+) -> None:
+    number = await hook(github, receiver)
+    await github.add_token("asked", "octo", **members)
+    headers = {"Authorization": "Bearer asked"}
+    url = f"{github.url}/repos/octo/hello/hooks/{number}"
+    assert (await client.get(url, headers=headers)).status_code == 200
+    assert (await client.post(f"{url}/pings", headers=headers)).status_code == status
 
 
 async def test_who_sees_an_organisations_hooks(github: GitHubStandIn, client: httpx.AsyncClient) -> None:

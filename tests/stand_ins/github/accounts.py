@@ -86,8 +86,12 @@ class Caller:
             return False
         return self.repositories is None or full_name.lower() in self.repositories
 
-    def is_permitted(self, permission: str) -> bool:
-        return self.permissions is None or permission in self.permissions
+    def is_permitted(self, permission: str, *, write: bool = False) -> bool:
+        """`name` lets it write, `name:read` does not; an App's permissions are those of its installation."""
+        if self.installation is not None:
+            return self.installation.permissions.get(permission) in (("write",) if write else ("read", "write"))
+        wanted = {permission} if write else {permission, f"{permission}:read"}
+        return self.permissions is None or bool(wanted & self.permissions)
 
 
 class BadCredentials(ValueError):
@@ -104,6 +108,7 @@ class Accounts:
         self._tokens: dict[str, Caller] = {}
         self._anonymous: dict[str, Window] = {}
         self._apps: dict[str, str] = {}
+        self._app_windows: dict[str, Window] = {}
         self.installations: dict[int, Installation] = {}
         self.anonymous_limit = anonymous_limit
 
@@ -148,7 +153,9 @@ class Accounts:
 
     def exhaust(self, token: str | None, remaining: int, seconds: int, resource: str = "core") -> None:
         """Leaves that many requests until the limit resets; None: for everybody without a token."""
-        if token is None:
+        if resource == "app":
+            windows = [self.app_window(str(token))]
+        elif token is None:
             self.anonymous_limit = self.anonymous_limit or ANONYMOUS_LIMIT
             self._anonymous.clear()
             self._anonymous["*"] = Window(self.anonymous_limit)
@@ -168,6 +175,12 @@ class Accounts:
         else:
             key = "*" if "*" in self._anonymous else address
             found = self._anonymous.setdefault(key, Window(self.anonymous_limit))
+        found.roll()
+        return found
+
+    def app_window(self, app_id: str) -> Window:
+        """What is left to an App that asks as itself."""
+        found = self._app_windows.setdefault(app_id, Window(TOKEN_LIMIT))
         found.roll()
         return found
 

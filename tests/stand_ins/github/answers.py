@@ -148,11 +148,14 @@ def as_json(status: int, document: Any, headers: Mapping[str, str] | None = None
     return web.Response(status=status, body=body, headers={**common, **(headers or {})})
 
 
-def conditional(call: Call, response: web.Response) -> web.Response:
-    """The ETag is weak and bound to the address, to the credential and to what was accepted, as GitHub's."""
+def conditional(call: Call, response: web.Response, bound_to: str = "Authorization") -> web.Response:
+    """The ETag is weak and bound to the address, to the credential and to what was accepted, as GitHub's.
+
+    bound_to: the header with the credential; an App signs each request anew.
+    """
     assert isinstance(response.body, bytes)
     request = call.request
-    bound = [request.raw_path, *(request.headers.get(name, "") for name in ("Authorization", "Accept"))]
+    bound = [request.raw_path, *(request.headers.get(name, "") for name in (bound_to, "Accept"))]
     etag = 'W/"' + hashlib.sha256(response.body + "\0".join(bound).encode()).hexdigest() + '"'
     wanted = request.headers.get("If-None-Match", "")
     response.headers["ETag"] = etag

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from . import documents
-from .accounts import Accounts, BadAppToken, Installation
+from .accounts import Accounts, BadAppToken, Installation, Window
 from .answers import Call, Handler, Page, Refused, Route, not_found, paged
 from .people import People
 
@@ -37,11 +37,16 @@ class AppApi:
 
     def answer(self, call: Call, path: str) -> Page:
         """Raises Refused."""
+        app_id = self._app(call)
         wanted = "GET" if call.request.method == "HEAD" else call.request.method
         for method, pattern, handler in self._routes:
             if method == wanted and (found := pattern.fullmatch(path)):
-                return handler(call, self._app(call), *map(unquote, found.groups()))
+                return handler(call, app_id, *map(unquote, found.groups()))
         raise not_found(_TOKENS)
+
+    def window(self, call: Call) -> Window:
+        """What is left to the App. Raises Refused."""
+        return self._accounts.app_window(self._app(call))
 
     def _app(self, call: Call) -> str:
         try:

@@ -38,6 +38,7 @@ class Granting(Hooking):
             "exhaust_limit",
             "secondary_limit",
             "cut_lists",
+            "hide_from_graph",
             "set_hook_ranges",
             "star",
             "unstar",
@@ -116,7 +117,8 @@ class Granting(Hooking):
         """repositories: the private ones that the token may see; None for all.
 
         scopes: makes it a classic token, which sees private repositories with `repo` only. permissions: makes it a
-        fine-grained one that lacks all others; `starring` is asked for by the lists of one's own stars.
+        fine-grained one that lacks all others: `starring` for the lists of one's own stars, `repository_hooks` and
+        `organization_hooks` for hooks; `repository_hooks:read` lets it read only.
         """
         self.accounts.add_token(token, login, repositories, scopes, permissions)
 
@@ -195,8 +197,11 @@ class Granting(Hooking):
     async def exhaust_limit(
         self, token: str | None = None, remaining: int = 0, seconds: int = 3600, resource: str = "core"
     ) -> None:
-        """The primary limit: so many requests are left until it resets in `seconds`. resource: core or graphql."""
-        if token is not None:
+        """The primary limit: so many requests are left until it resets in `seconds`.
+
+        resource: core, graphql, or app for what an App asks as itself, whose id is then the token.
+        """
+        if token is not None and resource != "app":
             self._token(token)
         self.accounts.exhaust(token, remaining, seconds, resource)
 
@@ -223,6 +228,10 @@ class Granting(Hooking):
             self.rest.cuts.clear()
         else:
             self.rest.cuts.add(path, rows, count)
+
+    async def hide_from_graph(self, fields: list[str]) -> None:
+        """GraphQL has no such fields from now on, as an older server: ["lists"]. [] brings all back."""
+        self.graphql.hidden = frozenset(fields)
 
     async def set_hook_ranges(self, ranges: list[str] | None = None) -> None:
         """From which networks `/meta` says that hooks come, as ["127.0.0.0/8"]; GitHub's own without it."""

@@ -80,7 +80,7 @@ class Graph:
 
     def _list_of_id(self, number: int | None) -> StarList | None:
         owner, found = ("", None) if number is None else self.lists.find(number) or ("", None)
-        return found if found and (not found.private or owner == (self.caller.login or "").lower()) else None
+        return found if found and (not found.private or self._is_own(owner)) else None
 
     def _nodes(self, nodes: Any) -> list[Any]:
         asked = nodes if isinstance(nodes, list) else [nodes]
@@ -109,8 +109,11 @@ class Graph:
             fields["starredRepositories"] = lambda given: self._starred_by(who, given)
         return Thing((kind, "RepositoryOwner", "Actor", "Node"), fields)
 
+    def _is_own(self, login: str) -> bool:
+        return self.caller.login is not None and self.caller.login.lower() == login.lower()
+
     def _lists_of(self, who: Account, given: Arguments) -> Thing:
-        own = self.caller.login is not None and self.caller.login.lower() == who.login.lower()
+        own = self._is_own(who.login)
         if own and not self.caller.is_permitted("starring"):
             raise Failure("FORBIDDEN", NOT_BY_TOKEN)
         seen = [one for one in self.lists.of(who.login) if own or not one.private]

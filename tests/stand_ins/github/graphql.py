@@ -24,7 +24,7 @@ _LARGEST = 1 << 20
 
 
 class GraphQL:
-    """lists: the star lists, which REST does not have."""
+    """lists: the star lists, which REST does not have. hidden: fields that this server is too old for."""
 
     def __init__(self, accounts: Accounts, visibility: Visibility, stars: Stars, public_url: str | None) -> None:
         self._accounts = accounts
@@ -32,6 +32,7 @@ class GraphQL:
         self._stars = stars
         self._public_url = public_url
         self.lists = Lists()
+        self.hidden: frozenset[str] = frozenset()
 
     @staticmethod
     def wants(request: web.BaseRequest) -> bool:
@@ -72,7 +73,10 @@ class GraphQL:
         try:
             return as_json(200, self._result(caller, query, asked, site))
         except QueryError as refused:
-            return as_json(200, {"errors": [{"message": str(refused), "locations": [{"line": 1, "column": 1}]}]})
+            error: dict[str, Any] = {"message": str(refused), "locations": [{"line": 1, "column": 1}]}
+            if refused.extensions:
+                error |= {"path": ["query"], "extensions": refused.extensions}
+            return as_json(200, {"errors": [error]})
 
     def _result(self, caller: Caller, query: str, asked: dict[str, Any], site: str) -> dict[str, Any]:
         document = parse(query)
@@ -82,7 +86,7 @@ class GraphQL:
             raise QueryError("An operation name is required" if chosen else f"No operation named {name!r}")
         if chosen[0].kind != "query":
             raise QueryError(f"This server has no {chosen[0].kind}s")
-        run = Run(document, asked.get("variables") or {})
+        run = Run(document, asked.get("variables") or {}, self.hidden)
         points = max(1, round(cost(run, chosen[0].selections)))
         caller.graphql.used += points
 

@@ -17,7 +17,14 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 class QueryError(ValueError):
-    """The document cannot be read, or does not hold together; the text is GitHub's message as far as it is known."""
+    """The document cannot be read, or does not hold together; the text is GitHub's message as far as it is known.
+
+    extensions: what GitHub adds for programs, `code` above all.
+    """
+
+    def __init__(self, message: str, code: str = "", **extensions: str) -> None:
+        super().__init__(message)
+        self.extensions = {"code": code, **extensions} if code else {}
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,11 @@ class Failure(Exception):
 
 @dataclass
 class Run:
+    """hidden: fields that this server does not have, whatever the things have."""
+
     document: Document
     variables: Mapping[str, Any]
+    hidden: frozenset[str] = frozenset()
     errors: list[dict[str, Any]] = field(default_factory=list)
 
     def result(self, operation: Operation, root: Thing) -> dict[str, Any]:
@@ -44,11 +47,13 @@ class Run:
         for name, (kind, default) in operation.variables.items():
             given[name] = self.variables.get(name, default)
             if given[name] is None and kind.endswith("!"):
-                raise QueryError(f"Variable ${name} of type {kind} was provided invalid value")
+                raise QueryError(f"Variable ${name} of type {kind} was provided invalid value", "variableMissing")
             if name not in used:
-                raise QueryError(f"Variable ${name} is declared by {operation.name or 'anonymous query'} but not used")
+                text = f"Variable ${name} is declared by {operation.name or 'anonymous query'} but not used"
+                raise QueryError(text, "variableNotUsed", variableName=name)
         for name in sorted(used - given.keys()):
-            raise QueryError(f"Variable ${name} is used by {operation.name or 'anonymous query'} but not declared")
+            text = f"Variable ${name} is used by {operation.name or 'anonymous query'} but not declared"
+            raise QueryError(text, "variableNotDefined", variableName=name)
         return given
 
     def filled(self, value: Any) -> Any:
@@ -69,8 +74,9 @@ class Run:
             if selection.name == "__typename":
                 merged[selection.alias] = thing.kinds[0]
                 continue
-            if selection.name not in thing.fields:
-                raise QueryError(f"Field '{selection.name}' doesn't exist on type '{thing.kinds[0]}'")
+            if selection.name not in thing.fields or selection.name in self.hidden:
+                text = f"Field '{selection.name}' doesn't exist on type '{thing.kinds[0]}'"
+                raise QueryError(text, "undefinedField", typeName=thing.kinds[0], fieldName=selection.name)
             try:
                 found = thing.fields[selection.name]
                 value = found(self.filled(selection.arguments)) if callable(found) else found

@@ -18,11 +18,12 @@ _REPOSITORY = rf"/repos/({NAME})/({NAME})/hooks"
 _BY_ID = r"/repositories/(\d+)/hooks"
 _ORGANIZATION = r"/orgs/([^/]+)/hooks"
 _ORGANIZATION_BY_ID = r"/organizations/(\d+)/hooks"
-# Of a classic token, any of these.
+# Of a classic token, any of these; one of reading is no good for writing.
 _SCOPES = {
     "repository_hooks": ("admin:repo_hook", "public_repo", "read:repo_hook", "repo", "write:repo_hook"),
     "organization_hooks": ("admin:org_hook",),
 }
+_READING = {"read:repo_hook"}
 
 # Finds whose hooks they are: scope, number, name.
 Place = tuple[str, int, str]
@@ -107,25 +108,26 @@ class HookRoutes:
 
     def _administers(self, call: Call, owner: str, permission: str, found: Repository | None) -> None:
         """Who may not is told that there is nothing. Raises Refused."""
-        caller, needed = call.caller, {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+        caller, writes = call.caller, call.request.method not in ("GET", "HEAD")
+        needed = {"X-Accepted-GitHub-Permissions": f"{permission}={'write' if writes else 'read'}"}
         if caller is None:
             raise not_found(_PAGE)
-        if caller.installation is not None:
-            installed = caller.installation
+        if (installed := caller.installation) is not None:
             covered = installed.account == owner.lower() if found is None else installed.has(found.full_name)
             if not covered:
                 raise not_found(_PAGE)
-            if permission not in installed.permissions:
-                raise Refused(403, documents.message(NOT_BY_APP, 403, _PAGE), needed)
-            return
-        login = (caller.login or "").lower()
-        if login != owner.lower() and login not in self._visibility.people.of(owner).members:
-            raise not_found(_PAGE)
-        if caller.scopes is not None and not set(caller.scopes) & set(_SCOPES[permission]):
-            missing = documents.message("Not Found", 404, _PAGE)
-            raise Refused(404, missing, {"X-Accepted-OAuth-Scopes": ", ".join(_SCOPES[permission])})
-        if not caller.is_permitted(permission):
-            raise Refused(403, documents.message(NOT_BY_TOKEN, 403, _PAGE), needed)
+        else:
+            login = (caller.login or "").lower()
+            if login != owner.lower() and login not in self._visibility.people.of(owner).members:
+                raise not_found(_PAGE)
+        if caller.scopes is not None:
+            accepted = [scope for scope in _SCOPES[permission] if not writes or scope not in _READING]
+            if not set(caller.scopes) & set(accepted):
+                missing = documents.message("Not Found", 404, _PAGE)
+                raise Refused(404, missing, {"X-Accepted-OAuth-Scopes": ", ".join(accepted)})
+        elif not caller.is_permitted(permission, write=writes):
+            text = NOT_BY_TOKEN if caller.installation is None else NOT_BY_APP
+            raise Refused(403, documents.message(text, 403, _PAGE), needed)
 
     def _list(self, call: Call, place: Place) -> Page:
         found = self._hooks.of(place[0], place[1])

@@ -107,13 +107,22 @@ class RestApi:
         raise not_found("")
 
     def _as_app(self, call: Call, path: str, entry: Entry) -> web.Response:
-        """What counts on no limit of any installation."""
+        """What counts on the App's own limit and on none of an installation."""
         try:
+            window = self.app.window(call)
+            if window.remaining == 0:
+                return as_json(403, documents.message("API rate limit exceeded.", 403), limit_headers(window))
             page = self.app.answer(call, path)
+            entry.authenticated = True
+            response = as_json(page.status, page.document, page.headers)
+            if response.status == 200:
+                response = conditional(call, response, bound_to="")
         except Refused as refused:
             return as_json(refused.status, refused.document, refused.headers)
-        entry.authenticated = True
-        return as_json(page.status, page.document, page.headers)
+        if response.status != 304:
+            window.used += 1
+        response.headers.update(limit_headers(window))
+        return response
 
 
 async def _body(request: web.BaseRequest) -> Any:
