@@ -237,7 +237,7 @@ async def test_an_app_hears_of_its_installations(
     first = await client.get(f"{github.url}/app/hook/config", headers=app())
     again = await client.get(f"{github.url}/app/hook/config", headers={**app(), "If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
-    assert again.headers["x-ratelimit-remaining"] == first.headers["x-ratelimit-remaining"]
+    assert "x-ratelimit-remaining" not in again.headers
     one = f"{github.url}/app/hook/deliveries/{log[0]['id']}"
     assert (await client.get(one, headers=app())).json()["request"]["payload"]["action"] == "deleted"
     assert (await client.post(f"{one}/attempts", headers=app())).status_code == 202

@@ -154,7 +154,7 @@ class Accounts:
     def exhaust(self, token: str | None, remaining: int, seconds: int, resource: str = "core") -> None:
         """Leaves that many requests until the limit resets; None: for everybody without a token."""
         if resource == "app":
-            windows = [self.app_window(str(token))]
+            windows = [self._app_windows.setdefault(str(token), Window(TOKEN_LIMIT))]
         elif token is None:
             self.anonymous_limit = self.anonymous_limit or ANONYMOUS_LIMIT
             self._anonymous.clear()
@@ -178,10 +178,11 @@ class Accounts:
         found.roll()
         return found
 
-    def app_window(self, app_id: str) -> Window:
-        """What is left to an App that asks as itself."""
-        found = self._app_windows.setdefault(app_id, Window(TOKEN_LIMIT))
-        found.roll()
+    def app_window(self, app_id: str) -> Window | None:
+        """What is left to an App that asks as itself; None as long as no limit was set: GitHub says nothing of one."""
+        found = self._app_windows.get(app_id)
+        if found is not None:
+            found.roll()
         return found
 
     def of_token(self, token: str) -> Caller:

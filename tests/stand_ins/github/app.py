@@ -44,7 +44,7 @@ class AppApi:
                 return handler(call, app_id, *map(unquote, found.groups()))
         raise not_found(_TOKENS)
 
-    def window(self, call: Call) -> Window:
+    def window(self, call: Call) -> Window | None:
         """What is left to the App. Raises Refused."""
         return self._accounts.app_window(self._app(call))
 

@@ -107,10 +107,10 @@ class RestApi:
         raise not_found("")
 
     def _as_app(self, call: Call, path: str, entry: Entry) -> web.Response:
-        """What counts on the App's own limit and on none of an installation."""
+        """What counts on no limit but the App's own, if it has one."""
         try:
             window = self.app.window(call)
-            if window.remaining == 0:
+            if window is not None and window.remaining == 0:
                 return as_json(403, documents.message("API rate limit exceeded.", 403), limit_headers(window))
             page = self.app.answer(call, path)
             entry.authenticated = True
@@ -119,9 +119,9 @@ class RestApi:
                 response = conditional(call, response, bound_to="")
         except Refused as refused:
             return as_json(refused.status, refused.document, refused.headers)
-        if response.status != 304:
-            window.used += 1
-        response.headers.update(limit_headers(window))
+        if window is not None:
+            window.used += response.status != 304
+            response.headers.update(limit_headers(window))
         return response
 
 
