@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from github_onedev_sync.api import mirror, names, owned, server, starred
 from github_onedev_sync.api.conditions import Reason
 from github_onedev_sync.api.errors import ClusterRefused, ClusterUnavailable, Retry, Stalled
+from github_onedev_sync.api.hooks import Attempt, AttemptPage, Hook, HookList, HookPlace
 from github_onedev_sync.api.identity import describe
 from github_onedev_sync.api.mirror import Access, RepositoryMirror
 from github_onedev_sync.api.model import show_time
@@ -41,6 +42,7 @@ from github_onedev_sync.engine.ports import Body, SourceConnection, TargetConnec
 from github_onedev_sync.engine.queue import DelayQueue
 from github_onedev_sync.engine.recorder import Recorder
 from github_onedev_sync.engine.removal import Remover
+from github_onedev_sync.engine.repair import Repairer
 from github_onedev_sync.engine.servers import ServerReconciler
 from github_onedev_sync.engine.slots import Slots
 from github_onedev_sync.engine.store import Store
@@ -268,7 +270,59 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 
 @dataclass
-class FakeGitHub(Troubled):
+class FakeWebhooks(Troubled):
+    """Webhooks at GitHub by place, and its log of each, the newest first. `shown` is what is told of a place instead.
+
+    What is sent again is answered `answers`, and not sent at all where that is 0.
+    """
+
+    webhooks: dict[HookPlace, list[Hook]] = field(default_factory=dict)
+    shown: dict[HookPlace, HookList] = field(default_factory=dict)
+    attempts_of: dict[int, list[Attempt]] = field(default_factory=dict)
+    answers: int = 202
+    again: list[tuple[datetime, int]] = field(default_factory=list)
+    pages: int = 100
+    now: Callable[[], datetime] = lambda: build.NOW
+
+    async def hooks(self, place: HookPlace, etag: str = "") -> HookList:
+        self.called("hooks")
+        if place in self.shown:
+            return self.shown[place]
+        found = tuple(self.webhooks.get(place, ()))
+        if etag == str(hash(found)):
+            self.called("unchanged")
+            return HookList(etag=etag, unchanged=True)
+        return HookList(found, str(hash(found)))
+
+    async def attempts(self, hook: Hook, cursor: str = "", etag: str = "") -> AttemptPage:
+        self.called("attempts")
+        rows = self.attempts_of.get(hook.id, [])
+        start, now = int(cursor or 0), str(hash(tuple(rows)))
+        if etag == now:
+            self.called("unchanged")
+            return AttemptPage(etag=etag, unchanged=True)
+        found = tuple(rows[start : start + self.pages])
+        after = str(start + self.pages) if start + self.pages < len(rows) else ""
+        times = [row.at for row in found]
+        return AttemptPage(found, after, now, newest=max(times, default=None), oldest=min(times, default=None))
+
+    async def redeliver(self, hook: Hook, attempt: int) -> bool:
+        self.called("redeliver")
+        self.again.append((self.now(), attempt))
+        found = next((row for row in self.attempts_of[hook.id] if row.id == attempt), None)
+        if found is None or not self.answers:
+            return False
+        self.delivered(hook.id, found.guid, self.answers, redelivery=True)
+        return True
+
+    def delivered(self, hook: int, guid: str, status: int = 202, *, redelivery: bool = False) -> None:
+        rows = self.attempts_of.setdefault(hook, [])
+        number = max((row.id for log in self.attempts_of.values() for row in log), default=0) + 1
+        rows.insert(0, Attempt(number, guid, self.now(), status, redelivery))
+
+
+@dataclass
+class FakeGitHub(FakeWebhooks):
     """`ports.Source`, with one repository under every name but those of `others`; `sizes` in KB for those that differ
     in it. `batches` are the ids that were asked for together.
 
@@ -462,9 +516,12 @@ UNAVAILABLE = ClusterUnavailable("PATCH was answered 500")
 class World:
     """An engine on fakes. What the cluster holds reaches the engine only through `watch`, as in life."""
 
-    def __init__(self, clock: FakeClock | None = None, limit: int = 4, per_credential: int = 100) -> None:
+    def __init__(
+        self, clock: FakeClock | None = None, limit: int = 4, per_credential: int = 100, webhook: str = ""
+    ) -> None:
         self.clock = clock or FakeClock()
-        self.cluster, self.github, self.onedev = FakeCluster(now=self.clock.now), FakeGitHub(), FakeOneDev()
+        self.cluster, self.onedev = FakeCluster(now=self.clock.now), FakeOneDev()
+        self.github = FakeGitHub(now=self.clock.now)
         self.refs = FakeRefs(onedev=self.onedev)
         self.connections = FakeConnections(github=self.github, onedev=self.onedev)
         self.store, self.metrics = Store(), Metrics()
@@ -486,6 +543,7 @@ class World:
         )
         self.servers = ServerReconciler(self.clock, self.store, self.connections, self.recorder)
         self.syncs = SyncReconciler(self.clock, self.store, self.connections, Children(self.cluster), self.recorder)
+        self.repairer = Repairer(self.clock, self.store, self.connections, self.recorder, self.metrics, webhook)
         self.engine = Engine(
             clock=self.clock,
             store=self.store,
@@ -495,6 +553,7 @@ class World:
             mirrors=self.mirrors,
             servers=self.servers,
             syncs=self.syncs,
+            repairer=self.repairer,
             metrics=self.metrics,
             workers=2,
         )

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from ..api.conditions import Reason
 from ..api.errors import Stalled, SyncError
+from ..api.hooks import AttemptPage, Hook, HookList, HookPlace
 from ..api.observed import Account, Change, Owned, Page, RateLimit, Scope, SourceRepository, Starred
 from ..api.urgency import Urgency
-from . import github_accounts, github_errors, github_graphql, github_listing
+from . import github_accounts, github_errors, github_graphql, github_hooks, github_listing
 from .credentials import Anonymous, App, Credentials
 from .github_accounts import Person
 from .github_budget import CORE
@@ -118,6 +119,15 @@ class GitHub:
 
     async def changes(self, node_ids: Sequence[str]) -> Mapping[str, Change]:
         return await github_graphql.changes(self._http, self._urgency, node_ids) if node_ids else {}
+
+    async def hooks(self, place: HookPlace, etag: str = "") -> HookList:
+        return await github_hooks.hooks(self._http, self._urgency, place, etag)
+
+    async def attempts(self, hook: Hook, cursor: str = "", etag: str = "") -> AttemptPage:
+        return await github_hooks.attempts(self._http, self._urgency, hook, cursor, etag)
+
+    async def redeliver(self, hook: Hook, attempt: int) -> bool:
+        return await github_hooks.redeliver(self._http, self._urgency, hook, attempt)
 
     async def git_token(self) -> str | None:
         return await self._http.token(_GIT_TOKEN_LASTS)

@@ -71,13 +71,25 @@ class GitHubHttp:
         body = {"query": document, "variables": dict(variables)}
         return await self._authorized("POST", f"{root}/graphql", what, urgency, GRAPHQL, body=body)
 
+    async def post(self, url: str, what: str, urgency: Urgency) -> Answer:
+        """Any answer of GitHub's to a request that makes it do something."""
+        return await self._authorized("POST", url, what, urgency, CORE)
+
+    async def as_app(
+        self, verb: str, url: str, what: str, urgency: Urgency, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Any answer of GitHub's to what only the App itself may ask, not its installation."""
+        if self._app is None:
+            raise github_errors.only_for_apps(what)
+        return await self._exchange(self._app, verb, url, what, urgency, APP, headers)
+
     async def ask_as_app(self, verb: str, path: str, what: str, expected: int) -> Answer:
-        """What only the App itself may ask, not its installation. `path` is below the installation's."""
-        if self._app is None or not isinstance(self.credentials, App):
+        """What the App asks for its installation. `path` is below the installation's."""
+        if not isinstance(self.credentials, App):
             raise github_errors.only_for_apps(what)
         app = self.credentials
         url = f"/app/installations/{app.installation_id:d}{path}"
-        answer = await self._exchange(self._app, verb, url, what, Urgency.ASKED, APP)
+        answer = await self.as_app(verb, url, what, Urgency.ASKED)
         if answer.status in (401, 404):
             raise github_errors.installation_refused(app.app_id, app.installation_id)
         if answer.status != expected:

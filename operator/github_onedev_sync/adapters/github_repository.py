@@ -17,6 +17,12 @@ FULL_NAME = re.compile(f"{_SEGMENT}/{_SEGMENT}")
 _CLONE_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+)(:[0-9]{1,5})?/[A-Za-z0-9_./-]+")
 
 
+class _Permissions(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    admin: bool = False
+
+
 class _Repository(BaseModel):
     """What is read of it; servers of other ages may lack or add members."""
 
@@ -33,6 +39,7 @@ class _Repository(BaseModel):
     pushed_at: AwareDatetime | None = None
     description: str | None = None
     node_id: str | None = None
+    permissions: _Permissions | None = None
 
 
 def read_repository(body: str, what: str, api_url: str) -> SourceRepository:
@@ -45,9 +52,10 @@ def read_repository(body: str, what: str, api_url: str) -> SourceRepository:
         raise github_errors.not_github(what, "its full_name is not owner/name")
     _check_clone_url(read.clone_url, what, api_url)
     return SourceRepository(
-        **read.model_dump(exclude={"size", "default_branch"}),
+        **read.model_dump(exclude={"size", "default_branch", "permissions"}),
         default_branch=read.default_branch or "",
         size_kb=read.size,
+        admin=read.permissions is not None and read.permissions.admin,
     )
 
 

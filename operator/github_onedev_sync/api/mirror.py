@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from . import names
+from .hooks import WebhookStatus
 from .model import ConditionedStatus, Duration, Metadata, NameReference, Time, View
 from .refs import DEFAULT_INCLUDE
 
@@ -87,6 +88,8 @@ class MirrorSpec(MirrorSettings):
 
 
 class SourceStatus(View):
+    """`admin` tells whether the credentials may administer it."""
+
     id: int
     node_id: str | None = None
     full_name: str
@@ -94,6 +97,7 @@ class SourceStatus(View):
     default_branch: str | None = None
     private: bool = False
     archived: bool = False
+    admin: bool = False
     size_kb: int = 0
     pushed_at: Time | None = None
 
@@ -164,6 +168,7 @@ class MirrorStatus(ConditionedStatus):
     target: TargetStatus | None = None
     refs: RefsStatus | None = None
     lfs: LfsStatus | None = None
+    webhook: WebhookStatus | None = None
     last_sync_time: Time | None = None
     last_attempt_time: Time | None = None
     next_sync_time: Time | None = None

@@ -6,7 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class SourceRepository:
-    """A GitHub repository. `size_kb` is GitHub's own, stale, figure; `full_name` the present one, after any rename."""
+    """A GitHub repository. `size_kb` is GitHub's own, stale, figure; `full_name` the present one, after any rename.
+
+    `admin` tells whether the credentials may administer it.
+    """
 
     id: int
     full_name: str
@@ -19,6 +22,7 @@ class SourceRepository:
     pushed_at: datetime | None = None
     description: str | None = None
     node_id: str | None = None
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

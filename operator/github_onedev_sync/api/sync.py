@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from . import names
+from .hooks import WebhookStatus
 from .mirror import Access, MirrorSettings
 from .model import ConditionedStatus, Duration, Metadata, Time, View
 from .observed import Scope
@@ -94,6 +95,7 @@ class SyncStatus(ConditionedStatus):
     stars: Counts | None = None
     plan: Plan | None = None
     rate_limit: RateLimitStatus | None = None
+    webhook: WebhookStatus | None = None
     last_poll_time: Time | None = None
     last_full_listing_time: Time | None = None
     last_handled_reconcile_at: str | None = None

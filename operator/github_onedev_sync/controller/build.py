@@ -16,6 +16,7 @@ from ..engine.ports import Clock, Cluster, Connections
 from ..engine.queue import DelayQueue
 from ..engine.recorder import Recorder
 from ..engine.removal import Remover
+from ..engine.repair import Repairer
 from ..engine.servers import ServerReconciler
 from ..engine.slots import Slots
 from ..engine.store import Store
@@ -58,6 +59,7 @@ def build_engine(
         mirrors=mirrors,
         servers=ServerReconciler(clock, store, connections, recorder),
         syncs=SyncReconciler(clock, store, connections, Children(cluster), recorder),
+        repairer=Repairer(clock, store, connections, recorder, metrics, settings.webhook_url),
         metrics=metrics,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ..decide import deliveries
 from ..decide.job import WorkerSettings
 from ..environment import SettingsError as SettingsError
 from ..environment import required, structure, whole, words
@@ -11,7 +12,7 @@ from ..environment import required, structure, whole, words
 
 @dataclass(frozen=True)
 class Settings:
-    """`watch_namespaces` empty means the whole cluster."""
+    """`watch_namespaces` empty means the whole cluster; without `webhook_url` no delivery is asked for again."""
 
     namespace: str
     identity: str
@@ -20,6 +21,7 @@ class Settings:
     max_concurrent_jobs: int = 4
     max_concurrent_per_credential: int = 4
     http_port: int = 8080
+    webhook_url: str = ""
     log_format: str = "auto"
     log_level: str = "INFO"
     lease: str = "github-onedev-sync-controller"
@@ -47,6 +49,16 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         max_concurrent_jobs=whole(env, "MAX_CONCURRENT_JOBS", 4),
         max_concurrent_per_credential=whole(env, "MAX_CONCURRENT_PER_CREDENTIAL", 4),
         http_port=whole(env, "HTTP_PORT", 8080),
+        webhook_url=_address(env, "WEBHOOK_URL"),
         log_format=env.get("LOG_FORMAT") or "auto",
         log_level=env.get("LOG_LEVEL") or "INFO",
     )
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    url = env.get(name, "").strip()
+    if url and not deliveries.address(url):
+        raise SettingsError(
+            f"the environment variable {name} is {url!r} and must be an address such as https://hooks.example.com/webhook"
+        )
+    return url

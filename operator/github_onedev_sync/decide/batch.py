@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from ..api.mirror import EngineChoice, RepositoryMirror
+from ..api.mirror import Access, EngineChoice, RepositoryMirror
 from ..api.report import LIMIT, Outcome
 
 MOST = 20
@@ -47,9 +47,12 @@ def group_of(mirror: RepositoryMirror) -> tuple[str, ...]:
 
 
 def credential_of(mirror: RepositoryMirror) -> str:
+    return credential_in(mirror.spec.source, mirror.metadata.namespace)
+
+
+def credential_in(source: Access, namespace: str) -> str:
     """A label value that tells credentials apart; those who have none share GitHub's limit for an address."""
-    source = mirror.spec.source
-    secret = f"{mirror.metadata.namespace}/{source.secret_ref.name}" if source.secret_ref else ""
+    secret = f"{namespace}/{source.secret_ref.name}" if source.secret_ref else ""
     return _hashed(source.api_url, secret)
 
 

@@ -100,6 +100,7 @@ def source_status(source: SourceRepository) -> SourceStatus:
         default_branch=source.default_branch,
         private=source.private,
         archived=source.archived,
+        admin=source.admin,
         size_kb=source.size_kb,
         pushed_at=source.pushed_at,
     )
@@ -146,12 +147,13 @@ def equal(
 ) -> MirrorStatus:
     """A look found nothing to move. Where nothing that people care about changed, the status stays as it is.
 
-    `source` is None where this look did without GitHub's REST API. What people do not care about, the node's id, waits
-    for a `thorough` look.
+    `source` is None where this look did without GitHub's REST API. What people do not care about, such as the node's
+    id, waits for a `thorough` look.
     """
     status = mirror.status
     facts = source_status(source) if source else status.source
-    moving: dict[str, Any] = {"pushed_at": None, "size_kb": 0, **({} if thorough else {"node_id": None})}
+    waiting = {} if thorough else {"node_id": None, "admin": False}
+    moving: dict[str, Any] = {"pushed_at": None, "size_kb": 0, **waiting}
     known = status.source.changed(**moving) if status.source else None
     same_facts = facts is None or facts.changed(**moving) == known
     if asked is None and same_facts and attempted(mirror) and status.is_true(ConditionType.READY):

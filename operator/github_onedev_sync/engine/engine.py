@@ -8,7 +8,7 @@ from datetime import datetime
 from ..api import names
 from ..api.children import covers
 from ..api.errors import ClusterRefused, ClusterUnavailable
-from ..api.mirror import RepositoryMirror
+from ..api.mirror import Access, RepositoryMirror
 from ..api.model import Condition, Metadata
 from ..api.server import OneDevServer
 from ..api.sync import ReposSync
@@ -18,6 +18,7 @@ from .mirrors import MirrorReconciler
 from .ports import Body, Clock
 from .queue import DelayQueue, Priority
 from .removal import Remover
+from .repair import Repairer
 from .servers import ServerReconciler
 from .slots import Slots
 from .store import Store, server_of
@@ -26,7 +27,7 @@ from .syncs import SyncReconciler
 
 log = logging.getLogger(__name__)
 
-MIRROR, SERVER, SYNC, SWEEP = "mirror", "server", "sync", "sweep"
+MIRROR, SERVER, SYNC, SWEEP, REPAIR = "mirror", "server", "sync", "sweep", "repair"
 
 _RETRY = 5.0
 # Many mirrors change together; their server's counts are written once for all of them.
@@ -45,6 +46,7 @@ class Engine:
     mirrors: MirrorReconciler
     servers: ServerReconciler
     syncs: SyncReconciler
+    repairer: Repairer
     metrics: Metrics
     workers: int = 8
     progress: float = field(default=0.0)
@@ -74,11 +76,13 @@ class Engine:
         for credential, delay in sweeper.gathered():
             self.queue.add(f"{SWEEP}:{credential}", delay)
 
-    def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler | Sweeper:
+    def _reconciler(self, kind: str) -> MirrorReconciler | ServerReconciler | SyncReconciler | Sweeper | Repairer:
         if kind == MIRROR:
             return self.mirrors
         if kind == SWEEP:
             return self.mirrors.sweeper
+        if kind == REPAIR:
+            return self.repairer
         return self.servers if kind == SERVER else self.syncs
 
     async def _reconcile(self, kind: str, key: str) -> datetime | None:
@@ -118,6 +122,7 @@ class Engine:
     def mirror_seen(self, mirror: RepositoryMirror) -> None:
         known = self.store.mirrors.get(mirror.key)
         self.store.put_mirror(mirror)
+        self._meet(mirror.spec.source, mirror.metadata.namespace)
         asked = mirror.requested is not None
         if known is None or known.status.conditions != mirror.status.conditions:
             self.queue.add(f"{SERVER}:{server_of(mirror)}", _COUNT_DELAY)
@@ -159,6 +164,7 @@ class Engine:
     def sync_seen(self, sync: ReposSync) -> None:
         known = self.store.syncs.get(sync.ref)
         self.store.put_sync(sync)
+        self._meet(sync.settings.source, sync.metadata.namespace)
         if known is None or _moved(known.metadata, sync.metadata):
             priority = Priority.ASKED if sync.requested is not None else Priority.FIRST
             self.queue.add(f"{SYNC}:{sync.ref}", priority=priority)
@@ -166,6 +172,10 @@ class Engine:
     def sync_gone(self, sync: ReposSync) -> None:
         if self.store.drop_sync(sync):
             self.queue.add(f"{SYNC}:{sync.ref}")
+
+    def _meet(self, access: Access, namespace: str) -> None:
+        for credential, delay in self.repairer.met(access, namespace):
+            self.queue.add(f"{REPAIR}:{credential}", delay)
 
     def job_seen(self, job: Body, gone: bool) -> None:
         (self.store.drop_job if gone else self.store.put_job)(job)

@@ -232,6 +232,7 @@ def remembered(known: SourceStatus) -> SourceRepository:
         default_branch=known.default_branch or "",
         private=known.private,
         archived=known.archived,
+        admin=known.admin,
         size_kb=known.size_kb,
         pushed_at=known.pushed_at,
     )

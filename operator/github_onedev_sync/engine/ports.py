@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from ..api.hooks import AttemptPage, Hook, HookList, HookPlace
 from ..api.mirror import Access
 from ..api.observed import Account, Change, Page, RateLimit, Scope, SourceRepository, TargetProject
 from ..api.refs import Listing
@@ -71,6 +72,18 @@ class Source(Protocol):
 
     async def changes(self, node_ids: Sequence[str]) -> Mapping[str, Change]:
         """How up to 100 repositories stand, in one request; one that is gone, or hidden, is not among them."""
+        ...
+
+    async def hooks(self, place: HookPlace, etag: str = "") -> HookList:
+        """The webhooks there; that these credentials may not see them is no error, but told in the list."""
+        ...
+
+    async def attempts(self, hook: Hook, cursor: str = "", etag: str = "") -> AttemptPage:
+        """One page of GitHub's log of what it delivered, the newest first: the first, or where `cursor` leads to."""
+        ...
+
+    async def redeliver(self, hook: Hook, attempt: int) -> bool:
+        """Has GitHub deliver once more what it tried in that attempt; False where it will not."""
         ...
 
     @property

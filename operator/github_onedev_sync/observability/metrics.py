@@ -52,6 +52,12 @@ class Metrics:
             ("result",),
             registry=self.registry,
         )
+        self.redelivered = Counter(
+            f"{PREFIX}_redelivered_deliveries",
+            "Webhook deliveries that had failed and were sent again, by what came of it",
+            ("result",),
+            registry=self.registry,
+        )
         self.bytes = Counter(f"{PREFIX}_received_bytes", "Pack data received from sources", registry=self.registry)
 
     def run_ended(self, outcome: str, reason: str, seconds: float, received: int) -> None:
@@ -67,6 +73,9 @@ class Metrics:
 
     def mirror_swept(self, result: str) -> None:
         self.swept.labels(result).inc()
+
+    def delivery_repaired(self, result: str, count: int) -> None:
+        self.redelivered.labels(result).inc(count)
 
     @contextmanager
     def reconcile(self, kind: str) -> Iterator[Callable[[str], None]]:
