@@ -28,7 +28,7 @@ def secret_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def cluster() -> FakeCluster:
+async def fake() -> FakeCluster:
     return FakeCluster()
 
 
@@ -38,8 +38,8 @@ def settings(secret_folder: Path) -> Settings:
 
 
 @pytest.fixture
-def pod(settings: Settings, cluster: FakeCluster) -> Pod:
-    return build_pod(settings, cluster)
+def pod(settings: Settings, fake: FakeCluster) -> Pod:
+    return build_pod(settings, fake)
 
 
 def headers(body: bytes, event: str, delivery: str = "", secret: bytes = SECRET) -> dict[str, str]:

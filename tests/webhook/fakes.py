@@ -23,6 +23,7 @@ class FakeCluster:
     calls: Counter[str] = field(default_factory=Counter)
     trouble: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -60,6 +61,7 @@ class FakeCluster:
 
     async def _called(self, name: str) -> None:
         self.calls[name] += 1
+        self.called.set()
         await self.gate.wait()
         if self.trouble is not None:
             raise self.trouble

@@ -49,69 +49,69 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture
-def acting(cluster: FakeCluster, seconds: Seconds) -> Acting:
-    mirrors, syncs = Mirrors(cluster, (), seconds), Syncs(cluster, (), seconds)
-    return Acting(cluster, mirrors, syncs, Asking(cluster), Metrics(), lambda: NOW)
+def acting(fake: FakeCluster, seconds: Seconds) -> Acting:
+    mirrors, syncs = Mirrors(fake, (), seconds), Syncs(fake, (), seconds)
+    return Acting(fake, mirrors, syncs, Asking(fake), Metrics(), lambda: NOW)
 
 
-async def test_all_mirrors_of_a_repository_are_asked(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.put(mirror.PLURAL, mirror_body("by-status", WIDGET))
-    cluster.put(mirror.PLURAL, labelled("by-label", 0, "else"))
-    cluster.put(mirror.PLURAL, labelled("both", WIDGET))
-    cluster.put(mirror.PLURAL, mirror_body("another", 7))
+async def test_all_mirrors_of_a_repository_are_asked(acting: Acting, fake: FakeCluster) -> None:
+    fake.put(mirror.PLURAL, mirror_body("by-status", WIDGET))
+    fake.put(mirror.PLURAL, labelled("by-label", 0, "else"))
+    fake.put(mirror.PLURAL, labelled("both", WIDGET))
+    fake.put(mirror.PLURAL, mirror_body("another", 7))
     assert await acting.act([Look(WIDGET)], "guid") == Done(looks=3)
-    assert sorted(cluster.annotations) == [("else/by-label", "guid"), ("team/both", "guid"), ("team/by-status", "guid")]
+    assert sorted(fake.annotations) == [("else/by-label", "guid"), ("team/both", "guid"), ("team/by-status", "guid")]
 
 
-async def test_what_was_found_is_kept_for_a_while(acting: Acting, cluster: FakeCluster, seconds: Seconds) -> None:
-    cluster.put(mirror.PLURAL, mirror_body("one", WIDGET))
+async def test_what_was_found_is_kept_for_a_while(acting: Acting, fake: FakeCluster, seconds: Seconds) -> None:
+    fake.put(mirror.PLURAL, mirror_body("one", WIDGET))
     for moment, asked in ((0, 2), (59, 2), (61, 4)):
         seconds.now = moment
         await acting.act([Look(WIDGET)], f"at-{moment}")
-        assert cluster.calls["list"] == asked
+        assert fake.calls["list"] == asked
     for moment, asked in ((100, 6), (104, 6), (106, 8)):
         seconds.now = moment
         assert await acting.act([Look(7)], "nothing") == Done()
-        assert cluster.calls["list"] == asked
+        assert fake.calls["list"] == asked
 
 
-async def test_a_mirror_that_was_exchanged_is_found_again(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.put(mirror.PLURAL, mirror_body("old", WIDGET))
+async def test_a_mirror_that_was_exchanged_is_found_again(acting: Acting, fake: FakeCluster) -> None:
+    fake.put(mirror.PLURAL, mirror_body("old", WIDGET))
     await acting.act([Look(WIDGET)], "first")
-    cluster.resources.clear()
-    cluster.put(mirror.PLURAL, mirror_body("new", WIDGET))
+    fake.resources.clear()
+    fake.put(mirror.PLURAL, mirror_body("new", WIDGET))
     assert await acting.act([Look(WIDGET)], "second") == Done(looks=1)
-    assert cluster.annotations == [("team/old", "first"), ("team/new", "second")]
+    assert fake.annotations == [("team/old", "first"), ("team/new", "second")]
 
 
-async def test_only_watched_namespaces(cluster: FakeCluster, seconds: Seconds) -> None:
+async def test_only_watched_namespaces(fake: FakeCluster, seconds: Seconds) -> None:
     for namespace in ("a", "b", "c"):
-        cluster.put(mirror.PLURAL, mirror_body("one", WIDGET, namespace))
-    assert await Mirrors(cluster, ("a", "b"), seconds).of(WIDGET) == {"a/one", "b/one"}
+        fake.put(mirror.PLURAL, mirror_body("one", WIDGET, namespace))
+    assert await Mirrors(fake, ("a", "b"), seconds).of(WIDGET) == {"a/one", "b/one"}
 
 
-async def test_many_at_once_ask_once(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.put(mirror.PLURAL, mirror_body("one", WIDGET))
+async def test_many_at_once_ask_once(acting: Acting, fake: FakeCluster) -> None:
+    fake.put(mirror.PLURAL, mirror_body("one", WIDGET))
     assert await acting.act([Look(WIDGET)] * 20, "guid") == Done(looks=20)
-    assert cluster.calls["list"] == 2
-    assert cluster.calls["annotate"] <= 4
+    assert fake.calls["list"] == 2
+    assert fake.calls["annotate"] <= 4
 
 
-async def test_a_cluster_that_is_away(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.trouble = ClusterUnavailable("down")
+async def test_a_cluster_that_is_away(acting: Acting, fake: FakeCluster) -> None:
+    fake.trouble = ClusterUnavailable("down")
     for wanted in ([Look(WIDGET)], [Look(WIDGET), Look(7)], [STAR], [Look(WIDGET, starrer=OCTOCAT)]):
         with pytest.raises(ClusterUnavailable):
             await acting.act(wanted, "guid")
-    cluster.trouble = None
-    cluster.put(mirror.PLURAL, mirror_body("one", WIDGET))
+    fake.trouble = None
+    fake.put(mirror.PLURAL, mirror_body("one", WIDGET))
     assert await acting.act([Look(WIDGET)], "guid") == Done(looks=1)
 
 
-async def test_an_un_star_matters_where_somebody_mirrors_the_stars(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.put(mirror.PLURAL, mirror_body("one", WIDGET))
+async def test_an_un_star_matters_where_somebody_mirrors_the_stars(acting: Acting, fake: FakeCluster) -> None:
+    fake.put(mirror.PLURAL, mirror_body("one", WIDGET))
     await acting.syncs.refresh()
     assert await acting.act([Look(WIDGET, starrer=OCTOCAT)], "stranger") == Done()
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     await acting.syncs.refresh()
     assert await acting.act([Look(WIDGET, starrer=OCTOCAT)], "guid") == Done(looks=1)
 
@@ -120,85 +120,85 @@ async def test_an_un_star_matters_where_somebody_mirrors_the_stars(acting: Actin
     ("kind", "offer"), [(StarredReposSync, STAR), (OwnedReposSync, NEW), (OwnedReposSync, INSTALLED)]
 )
 async def test_a_mirror_is_made_at_once(
-    acting: Acting, cluster: FakeCluster, kind: type[StarredReposSync] | type[OwnedReposSync], offer: Offer
+    acting: Acting, fake: FakeCluster, kind: type[StarredReposSync] | type[OwnedReposSync], offer: Offer
 ) -> None:
     owner = {} if kind is StarredReposSync else {"owner": "acme"}
-    cluster.put(kind.plural, sync_body(kind, offer.account, **owner))
+    fake.put(kind.plural, sync_body(kind, offer.account, **owner))
     assert await acting.act([offer], "guid") == Done(made=1)
-    assert cluster.mirrors == [MADE]
-    made = cluster.resources[mirror.PLURAL, MADE]
+    assert fake.mirrors == [MADE]
+    made = fake.resources[mirror.PLURAL, MADE]
     assert made["metadata"]["labels"][names.SYNC] == f"{kind.short}.all"
-    assert cluster.managers == [names.field_manager(kind.short, "all")]
+    assert fake.managers == [names.field_manager(kind.short, "all")]
     read = RepositoryMirror.read({**made, "metadata": {**made["metadata"], "uid": "x"}})
     assert (read.spec.source.repository, read.spec.target.project) == ("acme/widget", "acme/widget")
 
 
-async def test_it_is_made_once_and_then_asked(acting: Acting, cluster: FakeCluster) -> None:
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+async def test_it_is_made_once_and_then_asked(acting: Acting, fake: FakeCluster) -> None:
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     assert await acting.act([STAR], "one") == Done(made=1)
     assert await acting.act([STAR], "two") == Done(looks=1)
     assert await acting.act([Look(WIDGET)], "push") == Done(looks=1)
-    assert cluster.calls["apply"] == 1
+    assert fake.calls["apply"] == 1
 
 
 @pytest.mark.parametrize("known", [mirror_body("mine", WIDGET), mirror_body("mine")])
 async def test_one_that_a_person_wrote_is_asked_and_not_made_again(
-    acting: Acting, cluster: FakeCluster, known: dict[str, Any]
+    acting: Acting, fake: FakeCluster, known: dict[str, Any]
 ) -> None:
-    cluster.put(mirror.PLURAL, known)
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+    fake.put(mirror.PLURAL, known)
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     assert await acting.act([STAR], "guid") == Done(looks=1)
-    assert cluster.mirrors == ["team/mine"]
+    assert fake.mirrors == ["team/mine"]
 
 
-async def test_every_sync_of_that_account_makes_its_own(acting: Acting, cluster: FakeCluster) -> None:
+async def test_every_sync_of_that_account_makes_its_own(acting: Acting, fake: FakeCluster) -> None:
     for namespace in ("team", "else"):
-        cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, namespace=namespace))
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, 7, name="of-somebody-else"))
+        fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, namespace=namespace))
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, 7, name="of-somebody-else"))
     assert await acting.act([STAR], "guid") == Done(made=2)
-    assert sorted(cluster.mirrors) == [f"else/acme-widget-{WIDGET}", MADE]
+    assert sorted(fake.mirrors) == [f"else/acme-widget-{WIDGET}", MADE]
 
 
-async def test_a_place_that_is_taken_is_left_to_the_poll(acting: Acting, cluster: FakeCluster) -> None:
+async def test_a_place_that_is_taken_is_left_to_the_poll(acting: Acting, fake: FakeCluster) -> None:
     taken = mirror_body("taken", 7)
     taken["spec"]["source"]["repository"] = "other/widget"
     taken["spec"]["target"]["project"] = "widget"
-    cluster.put(mirror.PLURAL, taken)
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, projectTemplate="{name}"))
+    fake.put(mirror.PLURAL, taken)
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, projectTemplate="{name}"))
     assert await acting.act([STAR], "guid") == Done()
-    assert cluster.mirrors == ["team/taken"]
+    assert fake.mirrors == ["team/taken"]
 
 
-async def test_a_project_that_onedev_cannot_have_is_left_to_the_poll(acting: Acting, cluster: FakeCluster) -> None:
+async def test_a_project_that_onedev_cannot_have_is_left_to_the_poll(acting: Acting, fake: FakeCluster) -> None:
     template = "a" * 300 + "/{name}"
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, projectTemplate=template))
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT, projectTemplate=template))
     assert await acting.act([STAR], "guid") == Done()
 
 
-async def test_a_sync_that_was_paused_or_deleted_since_it_was_listed(acting: Acting, cluster: FakeCluster) -> None:
-    body = cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+async def test_a_sync_that_was_paused_or_deleted_since_it_was_listed(acting: Acting, fake: FakeCluster) -> None:
+    body = fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     await acting.syncs.refresh()
     body["spec"]["suspend"] = True
     assert await acting.act([STAR], "guid") == Done()
-    cluster.resources.clear()
+    fake.resources.clear()
     assert await acting.act([STAR], "guid") == Done()
 
 
 async def test_a_new_sync_is_seen_when_its_account_comes_by(
-    acting: Acting, cluster: FakeCluster, seconds: Seconds
+    acting: Acting, fake: FakeCluster, seconds: Seconds
 ) -> None:
     await acting.syncs.refresh()
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
-    listed = cluster.calls["list"]
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+    listed = fake.calls["list"]
     for _ in range(100):
         assert await acting.act([STAR], "guid") == Done()
-    assert cluster.calls["list"] == listed
+    assert fake.calls["list"] == listed
     seconds.now = 6
     assert await acting.act([STAR], "guid") == Done(made=1)
 
 
-async def test_a_sync_that_cannot_be_read_is_nobody_s(acting: Acting, cluster: FakeCluster) -> None:
-    body = cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+async def test_a_sync_that_cannot_be_read_is_nobody_s(acting: Acting, fake: FakeCluster) -> None:
+    body = fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     del body["spec"]["template"]
     assert await acting.act([STAR], "guid") == Done()
 

@@ -135,8 +135,8 @@ async def test_a_github_that_cannot_be_reached() -> None:
     assert unreachable.networks is None
 
 
-async def test_only_github_s_addresses(settings: Settings, cluster: FakeCluster) -> None:
-    pod = build_pod(Settings(secret_folder=settings.secret_folder, allow_list=True, rate_limit=0), cluster)
+async def test_only_github_s_addresses(settings: Settings, fake: FakeCluster) -> None:
+    pod = build_pod(Settings(secret_folder=settings.secret_folder, allow_list=True, rate_limit=0), fake)
     await pod.syncs.refresh()
     assert pod.allow_list is not None
     assert pod.trouble() == "GitHub's addresses are not known yet"

@@ -25,9 +25,9 @@ GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 
 
 @pytest.fixture(autouse=True)
-def mirrored(cluster: FakeCluster, caplog: pytest.LogCaptureFixture) -> None:
+def mirrored(fake: FakeCluster, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    cluster.put(mirror.PLURAL, mirror_body("widget", WIDGET))
+    fake.put(mirror.PLURAL, mirror_body("widget", WIDGET))
 
 
 def lines(caplog: pytest.LogCaptureFixture, name: str = "delivery") -> list[dict[str, object]]:
@@ -47,13 +47,13 @@ async def test_every_documented_event_is_taken(github: GitHub, name: str) -> Non
 
 
 async def test_a_push_reaches_its_mirror(
-    github: GitHub, pod: Pod, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+    github: GitHub, pod: Pod, fake: FakeCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = await github.deliver(raw("push"), "push", GUID)
     assert answer.status_code == 202
     assert answer.json().items() >= {"delivery": GUID, "result": "accepted"}.items()
     assert answer.headers["X-GitHub-Delivery"] == GUID
-    assert cluster.annotations == [("team/widget", GUID)]
+    assert fake.annotations == [("team/widget", GUID)]
     (line,) = lines(caplog)
     assert (
         line.items()
@@ -73,11 +73,11 @@ async def test_a_push_reaches_its_mirror(
     assert pod.metrics.registry.get_sample_value("github_onedev_sync_webhook_looks_total") == 1
 
 
-async def test_a_form_is_as_good_as_json(github: GitHub, cluster: FakeCluster) -> None:
+async def test_a_form_is_as_good_as_json(github: GitHub, fake: FakeCluster) -> None:
     form = b"payload=" + quote(raw("push")).encode()
     answer = await github.deliver(form, "push", GUID, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 202
-    assert cluster.annotations == [("team/widget", GUID)]
+    assert fake.annotations == [("team/widget", GUID)]
 
 
 @pytest.mark.parametrize("text", [b"payload=", b"other=%7B%7D", b"payload=1&payload=2", b"&&&", b"payload=\xff", b""])
@@ -105,7 +105,7 @@ async def test_a_form_without_a_payload(github: GitHub, text: bytes) -> None:
     ],
 )
 async def test_what_is_refused(
-    github: GitHub, cluster: FakeCluster, changed: dict[str, str | None], status: int, result: str
+    github: GitHub, fake: FakeCluster, changed: dict[str, str | None], status: int, result: str
 ) -> None:
     text = raw("push")
     sent = {name: value for name, value in (headers(text, "push") | changed).items() if value is not None}
@@ -113,7 +113,7 @@ async def test_what_is_refused(
     assert (answer.status_code, answer.json()["result"]) == (status, result)
     assert answer.headers["X-Request-Id"] == answer.json()["request"]
     assert set(answer.json()) <= {"request", "delivery", "result"}
-    assert not cluster.calls
+    assert not fake.calls
 
 
 async def test_a_wrong_signature_tells_nothing_of_what_is_mirrored(github: GitHub) -> None:
@@ -160,70 +160,66 @@ async def test_no_page_is_for_strangers(github: GitHub, path: str) -> None:
     assert (await github.client.get(path)).status_code == 404
 
 
-async def test_a_redelivery_of_what_is_finished_does_nothing(github: GitHub, cluster: FakeCluster) -> None:
+async def test_a_redelivery_of_what_is_finished_does_nothing(github: GitHub, fake: FakeCluster) -> None:
     for result in ("accepted", "duplicate", "duplicate"):
         assert (await github.deliver(raw("push"), "push", GUID)).json()["result"] == result
-    assert len(cluster.annotations) == 1
+    assert len(fake.annotations) == 1
 
 
 @pytest.mark.parametrize("error", [ClusterUnavailable("GET /x: refused"), ClusterRefused("RBAC must allow patch")])
 async def test_what_the_cluster_did_not_take_is_a_failure_and_its_redelivery_is_not_a_duplicate(
-    github: GitHub, cluster: FakeCluster, caplog: pytest.LogCaptureFixture, error: Exception
+    github: GitHub, fake: FakeCluster, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    cluster.trouble = error
+    fake.trouble = error
     answer = await github.deliver(raw("push"), "push", GUID)
     assert (answer.status_code, answer.json()["result"]) == (503, "cluster unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
     assert lines(caplog)[-1]["why"] == str(error)
     assert str(error) not in answer.text
-    cluster.trouble = None
+    fake.trouble = None
     assert (await github.deliver(raw("push"), "push", GUID)).json()["result"] == "accepted"
-    assert cluster.annotations == [("team/widget", GUID)]
+    assert fake.annotations == [("team/widget", GUID)]
 
 
-async def test_a_cluster_that_does_not_answer_in_time(github: GitHub, pod: Pod, cluster: FakeCluster) -> None:
+async def test_a_cluster_that_does_not_answer_in_time(github: GitHub, pod: Pod, fake: FakeCluster) -> None:
     pod.receiver.deadline = 0.05
-    cluster.gate.clear()
+    fake.gate.clear()
     answer = await github.deliver(raw("push"), "push", GUID)
     assert (answer.status_code, answer.json()["result"]) == (503, "cluster unavailable")
-    cluster.gate.set()
+    fake.gate.set()
     await pod.asking.drain()
     pod.receiver.deadline = 5
     assert (await github.deliver(raw("push"), "push", GUID)).json()["result"] == "accepted"
 
 
-async def test_a_burst_is_few_calls_and_every_delivery_is_answered(
-    github: GitHub, pod: Pod, cluster: FakeCluster
-) -> None:
+async def test_a_burst_is_few_calls_and_every_delivery_is_answered(github: GitHub, pod: Pod, fake: FakeCluster) -> None:
     await github.deliver(raw("push"), "push")
-    cluster.gate.clear()
+    fake.gate.clear()
     burst = [asyncio.create_task(github.deliver(raw("push"), "push")) for _ in range(50)]
     for _ in range(200):
         await asyncio.sleep(0)
-    cluster.gate.set()
+    fake.gate.set()
     assert {answer.status_code for answer in await asyncio.gather(*burst)} == {202}
-    assert len(cluster.annotations) <= 3
-    assert pod.metrics.registry.get_sample_value("github_onedev_sync_webhook_look_calls_total") == len(
-        cluster.annotations
-    )
+    assert len(fake.annotations) <= 3
+    assert pod.metrics.registry.get_sample_value("github_onedev_sync_webhook_look_calls_total") == len(fake.annotations)
 
 
-async def test_two_replicas_ask_with_the_same_word(settings: Settings, cluster: FakeCluster) -> None:
+async def test_two_replicas_ask_with_the_same_word(settings: Settings, fake: FakeCluster) -> None:
     """So that the second time nothing changes, and the mirror runs once."""
     for _ in range(2):
-        app = build_app(build_pod(settings, cluster).receiver, PATH)
+        app = build_app(build_pod(settings, fake).receiver, PATH)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pod") as client:
             assert (await GitHub(client).deliver(raw("push"), "push", GUID)).status_code == 202
-    assert cluster.annotations == [("team/widget", GUID)] * 2
-    assert cluster.resources[mirror.PLURAL, "team/widget"]["metadata"]["annotations"] == {names.REQUESTED_AT: GUID}
+    assert fake.annotations == [("team/widget", GUID)] * 2
+    assert fake.resources[mirror.PLURAL, "team/widget"]["metadata"]["annotations"] == {names.REQUESTED_AT: GUID}
 
 
-async def test_a_star_makes_a_mirror(github: GitHub, cluster: FakeCluster, caplog: pytest.LogCaptureFixture) -> None:
-    cluster.resources.clear()
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+async def test_a_star_makes_a_mirror(github: GitHub, fake: FakeCluster, caplog: pytest.LogCaptureFixture) -> None:
+    fake.resources.clear()
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     answer = await github.deliver(raw("star.created"), "star", GUID)
     assert answer.json()["result"] == "accepted"
-    assert cluster.mirrors == [f"team/acme-widget-{WIDGET}"]
+    assert fake.mirrors == [f"team/acme-widget-{WIDGET}"]
     assert lines(caplog, "mirror made") == [
         {"mirror": f"team/acme-widget-{WIDGET}", "sync": "srs.all", "delivery": GUID}
     ]
@@ -247,13 +243,13 @@ async def test_without_a_secret_nothing_is_taken(github: GitHub, pod: Pod, secre
     assert "is missing or empty" in pod.trouble()
 
 
-async def test_ready_is_a_cluster_that_answers(pod: Pod, cluster: FakeCluster) -> None:
+async def test_ready_is_a_cluster_that_answers(pod: Pod, fake: FakeCluster) -> None:
     assert pod.trouble() == "the syncs were not listed yet"
-    cluster.trouble = ClusterUnavailable("GET /apis: refused")
+    fake.trouble = ClusterUnavailable("GET /apis: refused")
     with pytest.raises(ClusterUnavailable):
         await pod.syncs.refresh()
     assert pod.trouble() == "GET /apis: refused"
-    cluster.trouble = None
+    fake.trouble = None
     await pod.syncs.refresh()
     assert pod.trouble() == ""
 
@@ -290,14 +286,14 @@ async def test_what_bodies_hold_is_limited_and_given_back(github: GitHub, pod: P
     assert pod.receiver.room.taken == 0
 
 
-async def test_a_replay_asks_with_a_new_word(github: GitHub, pod: Pod, cluster: FakeCluster) -> None:
+async def test_a_replay_asks_with_a_new_word(github: GitHub, pod: Pod, fake: FakeCluster) -> None:
     assert await pod.receiver.replay(GUID) is None
     await github.deliver(raw("push"), "push", GUID)
     answer = await pod.receiver.replay(GUID)
     assert answer is not None
     assert (answer.delivery, answer.status) == (GUID, 202)
-    assert [key for key, _ in cluster.annotations] == ["team/widget"] * 2
-    assert cluster.annotations[1][1] == f"{GUID}.{answer.request}"
+    assert [key for key, _ in fake.annotations] == ["team/widget"] * 2
+    assert fake.annotations[1][1] == f"{GUID}.{answer.request}"
 
 
 async def test_a_log_line_is_json_without_the_secret(github: GitHub, caplog: pytest.LogCaptureFixture) -> None:

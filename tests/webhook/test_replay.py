@@ -26,9 +26,9 @@ Replay = Callable[..., Awaitable[int]]
 
 
 @pytest.fixture
-async def replay(pod: Pod, cluster: FakeCluster, secret_folder: Path) -> AsyncIterator[Replay]:
+async def replay(pod: Pod, fake: FakeCluster, secret_folder: Path) -> AsyncIterator[Replay]:
     """The command, against the pod's admin port."""
-    cluster.put(mirror.PLURAL, mirror_body("widget", WIDGET))
+    fake.put(mirror.PLURAL, mirror_body("widget", WIDGET))
     health = HealthServer(pod.metrics.registry, lambda: "", pod.trouble, 0, "127.0.0.1", routes(pod.receiver))
     runner = await health.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -45,11 +45,11 @@ def log_of(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(JsonFormatter().format(record) for record in caplog.records)
 
 
-async def test_by_id(replay: Replay, github: GitHub, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_by_id(replay: Replay, github: GitHub, fake: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     await github.deliver(raw("push"), "push", GUID)
     assert await replay(GUID) == 0
     assert capsys.readouterr().out == f"{GUID} accepted\n"
-    tokens = [token for _, token in cluster.annotations]
+    tokens = [token for _, token in fake.annotations]
     assert tokens[0] == GUID
     assert tokens[1].startswith(f"{GUID}.")
 
@@ -62,10 +62,10 @@ async def test_one_that_is_not_remembered(replay: Replay, capsys: pytest.Capture
 
 
 async def test_a_cluster_that_is_away(
-    replay: Replay, github: GitHub, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+    replay: Replay, github: GitHub, fake: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await github.deliver(raw("push"), "push", GUID)
-    cluster.trouble = ClusterUnavailable("PATCH /apis: refused")
+    fake.trouble = ClusterUnavailable("PATCH /apis: refused")
     assert await replay(GUID) == 1
     assert "why: PATCH /apis: refused" in capsys.readouterr().err
 
@@ -74,7 +74,7 @@ async def test_a_cluster_that_is_away(
 async def test_by_a_line_of_the_log(
     replay: Replay,
     github: GitHub,
-    cluster: FakeCluster,
+    fake: FakeCluster,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     name: str,
@@ -84,22 +84,22 @@ async def test_by_a_line_of_the_log(
     (tmp_path / "log").write_text(f"not JSON\n[]\n{log_of(caplog)}\n")
     for _ in range(2):
         assert await replay("--lines", str(tmp_path / "log")) == 0
-    tokens = {token for _, token in cluster.annotations}
+    tokens = {token for _, token in fake.annotations}
     assert len(tokens) == 3
     assert all(token.startswith(GUID) for token in tokens)
 
 
 async def test_a_line_makes_a_mirror_again(
-    replay: Replay, github: GitHub, cluster: FakeCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    replay: Replay, github: GitHub, fake: FakeCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    cluster.resources.clear()
-    cluster.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
+    fake.resources.clear()
+    fake.put(StarredReposSync.plural, sync_body(StarredReposSync, OCTOCAT))
     await github.deliver(raw("star.created"), "star", GUID)
     (tmp_path / "log").write_text(log_of(caplog))
-    cluster.resources = {key: body for key, body in cluster.resources.items() if key[0] != mirror.PLURAL}
+    fake.resources = {key: body for key, body in fake.resources.items() if key[0] != mirror.PLURAL}
     assert await replay("--lines", str(tmp_path / "log")) == 0
-    assert cluster.mirrors == [f"team/acme-widget-{WIDGET}"]
+    assert fake.mirrors == [f"team/acme-widget-{WIDGET}"]
 
 
 async def test_a_line_that_the_pod_s_secret_did_not_sign(

@@ -214,6 +214,7 @@ class Receiver:
             try:
                 done = await self.acting.act(wanted, request.delivery)
             except (ClusterUnavailable, ClusterRefused) as error:
+                self.acting.syncs.doubt()
                 raise Refused(Result.CLUSTER_UNAVAILABLE, str(error)) from None
         self.memory.finish(request.delivery, wanted)
         request.told |= {"looks": done.looks, "made": done.made}

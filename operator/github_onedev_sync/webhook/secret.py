@@ -51,7 +51,7 @@ class Secrets:
     def current(self) -> tuple[bytes, ...]:
         """None at all where none can be read."""
         # Before they are read: what changes meanwhile is seen the next time.
-        seen = tuple(mark(self.folder / name) for name in (CURRENT, PREVIOUS))
+        seen = mark(f"{self.folder}/{CURRENT}"), mark(f"{self.folder}/{PREVIOUS}")
         if seen != self._seen or self.trouble:
             self._secrets, self.trouble = self._read()
             self._seen = seen
@@ -75,7 +75,7 @@ class Secrets:
         return tuple(found), ""
 
 
-def mark(path: Path) -> object:
+def mark(path: Path | str) -> object:
     """Differs where the file was written or exchanged."""
     try:
         told = os.stat(path)

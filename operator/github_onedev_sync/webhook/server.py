@@ -124,7 +124,9 @@ class Certificate:
         if now == self.seen:
             return
         try:
-            self.context.load_cert_chain(self.certificate, self.key)
+            # A pair that does not fit leaves its context with half of it: tried on another one first.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+                context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             logs.event(log, "certificate not loaded", logging.ERROR, file=str(self.certificate), message=str(error))
             return

@@ -2,6 +2,7 @@
 answers at all."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ class Syncs:
     trouble: str = "the syncs were not listed yet"
     _known: dict[tuple[str, int], tuple[ReposSync, ...]] | None = None
     _listed_at: float = 0.0
-    _listing: "asyncio.Task[None] | None" = field(default=None)
+    _listing: "asyncio.Task[None] | None" = None
+    _doubted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def of_account(self, kind: Kind, account: int) -> tuple[ReposSync, ...]:
         """Those whose pinned account it is. Raises what the cluster raises."""
@@ -67,7 +69,15 @@ class Syncs:
                 pause = _EVERY_SECONDS
             except (ClusterUnavailable, ClusterRefused):
                 pause = _AGAIN_SECONDS
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._doubted.wait()
+            self._doubted.clear()
+
+    def doubt(self) -> None:
+        """A call to the cluster failed: the next list comes at once, and tells whether it is away."""
+        if not self.trouble:
+            self._doubted.set()
 
     async def _list(self) -> None:
         try:
