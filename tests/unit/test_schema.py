@@ -330,3 +330,17 @@ def test_printer_columns_lead_to_fields(plural: str) -> None:
 def test_no_key_is_a_yaml_boolean(plural: str) -> None:
     """YAML 1.1 reads `on`, `off`, `y`, `n` as booleans: such a property vanishes."""
     assert all(isinstance(name, str) for _, field in walk(schema_of(plural)) for name in field.get("properties", {}))
+
+
+@pytest.mark.parametrize("plural", VIEWS)
+def test_no_key_is_there_twice(plural: str) -> None:
+    """YAML takes the last one and says nothing."""
+    todo: list[yaml.Node] = [*yaml.compose_all((CRDS / f"{plural}.yaml").read_text())]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(keys) == len(set(keys)), f"{plural}: {node.start_mark}"
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
