@@ -367,6 +367,9 @@ async def test_a_dry_run_plans_and_touches_nothing() -> None:
     plan = world.sync().status.plan
     assert plan is not None
     assert plan.create == tuple(sorted(map(name_of, (1, 2, 3))))
+    status, reason, message = world.ready()
+    assert (status, reason) == ("True", "Synced")
+    assert "Dry run: 3 mirrors would be made" in message
     world.declare(onUnstar="Delete", unstarGracePeriod="0s")
     await world.poll()
     world.declare(dryRun=True, onUnstar="Delete", unstarGracePeriod="0s")
@@ -398,6 +401,19 @@ async def test_what_the_cluster_refuses_is_named_and_holds_up_nothing_else() -> 
     world.cluster.refuse = set()
     await world.poll(after=700)
     assert world.ready()[:2] == ("True", "Synced")
+
+
+async def test_a_name_that_is_another_mirrors_is_left_to_it() -> None:
+    world = listed(2)
+    world.by_hand(name_of(2), "somebody/else", 77)
+    await world.look()
+    assert world.mirrors[name_of(2)].spec.source.repository == "somebody/else"
+    assert not world.mirrors[name_of(2)].metadata.labels
+    status, reason, message = world.ready()
+    assert (status, reason) == ("False", "MirrorRefused")
+    assert (
+        f"o/r2 is not mirrored: the name of its mirror, {name_of(2)}, is that of a mirror of somebody/else" in message
+    )
 
 
 async def test_a_cluster_that_cannot_be_reached_is_the_engines_business() -> None:

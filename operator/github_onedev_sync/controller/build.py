@@ -1,8 +1,10 @@
 """Putting the engine together."""
 
+import contextlib
 from collections.abc import Iterator
 
 import aiohttp
+from pydantic import ValidationError
 
 from ..api import mirror, owned, server, starred
 from ..api.conditions import ConditionType
@@ -70,7 +72,8 @@ async def prime(engine: Engine, namespaces: tuple[str, ...]) -> None:
     would make those again that it does not know of yet."""
     for namespace in namespaces or ("",):
         async for body in engine.mirrors.cluster.list_resources(mirror.PLURAL, namespace):
-            engine.mirror_seen(RepositoryMirror.read(body))
+            with contextlib.suppress(ValidationError):  # the watch tells of it
+                engine.mirror_seen(RepositoryMirror.read(body))
         for pod in await engine.mirrors.cluster.list_pods(namespace):
             engine.store.put_pod(pod)
         for job in await engine.mirrors.cluster.list_jobs(namespace):

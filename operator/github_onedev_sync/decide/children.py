@@ -47,7 +47,7 @@ class Family:
         self.sync, self._words = sync, words
         self._others = [one for one in syncs if one.ref != sync.ref and one.metadata.namespace == namespace]
         self._items = {one.item for one in self._others}
-        self.neighbours = [mirror for mirror in mirrors if mirror.metadata.namespace == namespace]
+        self._named = {one.metadata.name: one for one in mirrors if one.metadata.namespace == namespace}
         self.covered: dict[str, tuple[RepositoryMirror, int | None]] = {}
         self._by_id: dict[int, RepositoryMirror] = {}
         self._by_name: dict[str, RepositoryMirror] = {}
@@ -68,8 +68,15 @@ class Family:
             return 0, mirror.metadata.name
         return (1 if children.is_held(mirror) else 2), mirror.metadata.name
 
+    @property
+    def neighbours(self) -> Collection[RepositoryMirror]:
+        return self._named.values()
+
     def find(self, row: ListedRepository) -> RepositoryMirror | None:
         return self._by_id.get(row.id) or self._by_name.get(row.full_name.lower())
+
+    def named(self, name: str) -> RepositoryMirror | None:
+        return self._named.get(name)
 
     def also_covered_by(self, mirror: RepositoryMirror) -> list[ReposSync]:
         return [one for one in self._others if children.covers(one, mirror)]

@@ -81,6 +81,13 @@ def unknown_star_lists(sync: ReposSync, lists: Mapping[str, frozenset[int]]) -> 
     ]
 
 
+def name_taken(repository: str, other: RepositoryMirror) -> tuple[Reason, str]:
+    return Reason.MIRROR_REFUSED, (
+        f"{repository} is not mirrored: the name of its mirror, {other.metadata.name}, is that of a mirror of "
+        f"{other.spec.source.repository}. Give that one another name"
+    )
+
+
 def looked(sync: ReposSync, seen: Looked, now: datetime) -> SyncStatus:
     conditions = Conditions(sync.status.conditions, sync.metadata.generation, now)
     summary = _summary(sync, seen)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ..api.conditions import Reason
 from ..api.errors import SyncError
 from ..api.observed import Account, ListedRepository, Owned, Starred
 from ..api.selection import collisions
@@ -94,11 +94,12 @@ class SyncReconciler:
     async def _check_account(self, sync: ReposSync, memory: Memory, api: Source) -> Account:
         """Whose list it is, with the star lists of the moment. Raises `Stalled` where it is another's than before."""
         scope, wanted = sync.scope, sync.settings.filter
-        memory.account = await api.account(scope.user if isinstance(scope, Starred) else scope.owner)
-        say.check_account(sync, memory.account)
+        account = await api.account(scope.user if isinstance(scope, Starred) else scope.owner)
+        say.check_account(sync, account)
         if isinstance(scope, Starred) and isinstance(wanted, StarFilter) and wanted.lists:
             memory.lists = dict(await api.star_lists(scope.user))
-        return memory.account
+        memory.account = account
+        return account
 
     async def _select(self, sync: ReposSync, memory: Memory, account: Account, now: datetime) -> None:
         """Passes the filter's verdict on rows that are new or look different."""
@@ -133,7 +134,7 @@ class SyncReconciler:
             found=len(memory.listed.rows),
             matched=len(rows),
             mirrored=mirrored + len(done & create),
-            left=len(changes) - len(done),
+            left=0 if sync.settings.dry_run else len(changes) - len(done),
             covered=[mirror for mirror, _ in family.covered.values()],
             missing=[one for _, one in missing],
             limit=look.api.rate_limit,
@@ -145,16 +146,21 @@ class SyncReconciler:
         return seen, again
 
     async def _changes(
-        self, family: Family, rows: list[ListedRepository], bad: Container[int]
+        self, family: Family, rows: list[ListedRepository], bad: dict[int, tuple[Reason, str]]
     ) -> tuple[list[Change], int]:
-        """What to make or change, and how many of the repositories have a mirror already."""
+        """What to make or change, and how many of the repositories have a mirror already. Adds to what is `bad`."""
         changes, mirrored = [], 0
         for index, row in enumerate(rows):
             if index % _MIRRORS == 0:
                 await asyncio.sleep(0)
             known = family.find(row)
             mirrored += known is not None
-            if (known or row.id not in bad) and (change := family.change(row, known)) is not None:
+            if known is None and row.id in bad:
+                continue
+            change = family.change(row, known)
+            if change is not None and known is None and (other := family.named(change.name)) is not None:
+                bad[row.id] = say.name_taken(row.full_name, other)
+            elif change is not None:
                 changes.append(change)
         return changes, mirrored
 
