@@ -1,82 +1,26 @@
 """Installed with Helm as people do: the controller in its pod with its own rights, GitHub and OneDev in theirs."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.local_cluster.choice import Cluster, environment
-from tests.local_cluster.images import stand_ins_image
+from tests.local_cluster.choice import Cluster
 
-from .world import GROUP, ROOT, Controller, StandIn, World, eventually
+from .installed import Installed, installation
+from .world import GROUP, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.pods]
 
-MANIFESTS = ROOT / "tests/stand_ins/manifests.yaml"
 RUN = f"{GROUP}/run"
-
-
-@dataclass
-class Installed:
-    """The release `name` in the namespace of the same name; its mirrors live in `world`, both servers in `outside`."""
-
-    cluster: Cluster
-    name: str
-    outside: str
-    world: World
-
-    @property
-    def account(self) -> str:
-        return f"system:serviceaccount:{self.name}:{self.name}-controller"
-
-    def run(self, *command: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
-        done = subprocess.run(
-            command, env=environment(self.cluster), input=input, capture_output=True, text=True, timeout=200
-        )
-        assert not (check and done.returncode), f"{command}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def steer(self, server: str, path: str, members: dict[str, Any]) -> Any:
-        """The admin API of a stand-in in its pod, by way of the API server."""
-        address = f"/api/v1/namespaces/{self.outside}/services/{server}:http/proxy/_stand-in/{path}"
-        return json.loads(self.run("kubectl", "create", "--raw", address, "-f", "-", input=json.dumps(members)))
-
-    def may(self, verb: str, resource: str, namespace: str, account: str | None = None) -> bool:
-        asked = ["kubectl", "auth", "can-i", verb, *resource.split(), "-n", namespace]
-        return self.run(*asked, f"--as={account or self.account}", check=False).strip() == "yes"
 
 
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster, worker_image: str, crds: None, folder: Path) -> Iterator[Installed]:
-    name = f"e2e-install-{os.getpid()}"
-    outside, mirrors = f"{name}-outside", f"{name}-mirrors"
-    unused = Controller({}, folder / "none")
-    github, onedev = (StandIn(f"http://{server}.{outside}.svc", (), folder / "none") for server in ("github", "onedev"))
-    found = Installed(cluster, name, outside, World(cluster, mirrors, github, onedev, "github", unused))
-    manifests = MANIFESTS.read_text().replace("stand-ins", outside).replace(", --with-big", "")
-    found.run("kubectl", "apply", "-f", "-", input=manifests.replace("${IMAGE}", stand_ins_image().reference))
-    found.run("kubectl", "create", "namespace", mirrors)
-    found.run("kubectl", "label", "namespace", mirrors, "pod-security.kubernetes.io/enforce=restricted")
-    repository, _, tag = worker_image.rpartition(":")
-    values = {
-        "image": {"repository": repository, "tag": tag},
-        "fullnameOverride": name,
-        "crds": {"enabled": False},
-        "watchNamespaces": [mirrors],
-        "aggregateClusterRoles": False,
-    }
-    chart = str(ROOT / "charts/github-onedev-sync")
-    installing = ["helm", "install", name, chart, "--namespace", name, "--create-namespace", "--wait"]
-    found.run(*installing, "--timeout=180s", "--values=-", input=json.dumps(values))
-    found.run("kubectl", "-n", outside, "rollout", "status", "deployment", "--timeout=120s")
-    yield found
-    found.run("helm", "uninstall", name, "--namespace", name, "--ignore-not-found")
-    found.run("kubectl", "delete", "namespace", name, outside, mirrors, "--wait=false")
+    with installation(cluster, "install", folder) as found:
+        found.install(worker_image)
+        yield found
 
 
 def test_a_mirror_runs_in_a_restricted_namespace_and_both_logs_tell_of_it(installed: Installed) -> None:
@@ -111,8 +55,8 @@ def test_a_mirror_runs_in_a_restricted_namespace_and_both_logs_tell_of_it(instal
     world.ask("installed")
     mirror = world.wait_ready("installed")
     assert mirror["status"]["refs"]["total"] == 1
-    held = installed.steer("onedev", "actions", {"action": "refs", "project": "github/demo/one-commit"})["result"]
-    wanted = installed.steer("github", "actions", {"action": "refs", "repository": "demo/one-commit"})["result"]
+    held = installed.act("onedev", "refs", project="github/demo/one-commit")
+    wanted = installed.act("github", "refs", repository="demo/one-commit")
     assert {name: oid for name, oid in held.items() if name.startswith("refs/heads/")} == wanted
     assert world.condition("rmir", "installed", "Verified")["status"] == "True"
 
@@ -127,7 +71,7 @@ def test_the_metrics_count_it(installed: Installed) -> None:
 def test_an_archived_tip_comes_back_from_the_controllers_pod(installed: Installed) -> None:
     """As docs/history.md tells: the token by standard input."""
     world, name, project = installed.world, installed.name, "github/demo/one-commit"
-    installed.steer("github", "actions", {"action": "force_push", "repository": "demo/one-commit"})
+    installed.act("github", "force_push", repository="demo/one-commit")
     world.ask("installed")
     eventually("a tip was archived", lambda: world.get("rmir", "installed")["status"]["refs"]["archived"] == 1)
 
@@ -142,7 +86,7 @@ def test_an_archived_tip_comes_back_from_the_controllers_pod(installed: Installe
     assert archived.endswith("/heads/main")
     said = restore(f"--archived={archived}", "--branch=main")
     assert said == f"refs/heads/restored/main is now at {tip}, which was kept as {archived}\n"
-    held = installed.steer("onedev", "actions", {"action": "refs", "project": project})["result"]
+    held = installed.act("onedev", "refs", project=project)
     assert held["refs/heads/restored/main"] == tip
 
 
@@ -156,6 +100,8 @@ def test_the_account_may_do_its_work_and_nothing_else(installed: Installed) -> N
         ("delete", "jobs.batch", here),
         ("watch", "pods", here),
         ("create", "events", here),
+        ("create", f"repositorymirrors.{GROUP}", here),
+        ("delete", f"repositorymirrors.{GROUP}", here),
         ("update", "leases.coordination.k8s.io", own),
     ):
         assert installed.may(verb, resource, namespace), (verb, resource)
@@ -168,7 +114,8 @@ def test_the_account_may_do_its_work_and_nothing_else(installed: Installed) -> N
         ("create", "pods", here),
         ("create", "pods --subresource=exec", here),
         ("create", "jobs.batch", "default"),
-        ("delete", f"repositorymirrors.{GROUP}", here),
+        ("update", f"repositorymirrors.{GROUP}", here),
+        ("delete", f"starredrepossyncs.{GROUP}", here),
         ("list", f"repositorymirrors.{GROUP}", "default"),
         ("get", "nodes", here),
         ("patch", "customresourcedefinitions.apiextensions.k8s.io", here),
@@ -186,6 +133,6 @@ def test_uninstalling_leaves_mirrors_and_their_projects(installed: Installed) ->
     mirror = installed.world.get("rmir", "installed")
     assert mirror["status"]["phase"] == "Completed"
     assert installed.run("kubectl", "get", "crd", f"repositorymirrors.{GROUP}", "-o", "name").strip()
-    assert installed.steer("onedev", "actions", {"action": "refs", "project": "github/demo/one-commit"})["result"]
+    assert installed.act("onedev", "refs", project="github/demo/one-commit")
     installed.world.kubectl("delete", "rmir", "installed", "--timeout=10s")
     eventually("it goes without a controller", lambda: not installed.world.items("rmir"))
