@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from ..api.observed import RateLimit
-from .schedule import next_interval
 
 FULL_LISTING = timedelta(hours=24)
 # Of the limit that is left, this part may be spent until the reset.
@@ -26,9 +25,10 @@ def has_lost(before: Sequence[int], now: Sequence[int], fresh: Collection[int]) 
     return old[: len(before)] != list(before[: len(old)])
 
 
-def next_poll(uid: str, interval: timedelta, limit: RateLimit | None, now: datetime) -> datetime:
-    """One interval from now, or so much later that what is left of the limit lasts until it is renewed."""
+def next_poll(interval: timedelta, limit: RateLimit | None, now: datetime) -> datetime:
+    """One interval from now, to the second, for somebody waits for a new star; or so much later that what is left of
+    the limit lasts until it is renewed."""
     if limit is not None and limit.reset > now:
         affordable = max(int(limit.remaining * _SHARE), 1)
         interval = max(interval, (limit.reset - now) / affordable)
-    return next_interval(uid, interval, now)
+    return now + interval

@@ -88,7 +88,7 @@ class SyncReconciler:
         ordered = not (isinstance(sync.scope, Owned) and api.mints_tokens)
         await memory.listed.poll(api, sync.scope, now, check, ordered=ordered)
         memory.polled_at = now
-        memory.due = next_poll(sync.metadata.uid, sync.settings.interval, api.rate_limit, now)
+        memory.due = next_poll(sync.settings.interval, api.rate_limit, now)
         return account
 
     async def _check_account(self, sync: ReposSync, memory: Memory, api: Source) -> Account:
