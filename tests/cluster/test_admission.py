@@ -148,8 +148,11 @@ def test_defaults_are_filled_in_by_the_api_server(kubectl: Kubectl) -> None:
     }
 
 
+HOOK = {"lastDeliveryTime": "2026-11-23T01:02:03Z", "lastRepairTime": "2026-11-22T01:02:03Z", "redelivered": 1}
+HOOK_HEADS = ["LAST DELIVERY", "LAST REPAIR"]
 STATUS = {
     "observedGeneration": 1,
+    "webhook": HOOK,
     "phase": "Completed",
     "lastSyncTime": "2026-11-23T01:02:03Z",
     "nextSyncTime": "2036-11-23T01:12:03Z",
@@ -203,12 +206,15 @@ def test_the_table_that_people_see(kubectl: Kubectl) -> None:
     assert re.split(r"\s{2,}", head) == ["NAME", "READY", "PHASE", "SOURCE", "REFS", "LAST SYNC", "AGE"]
     assert row.split()[:5] == ["shown", "True", "Completed", "pallets/click", "5"]
     head, row = kubectl("get", "rmir", "shown", "--output=wide").stdout.splitlines()
-    assert re.split(r"\s{2,}", head)[7:] == ["ENGINE", "BYTES", "SECONDS", "FAILURES", "NEXT", "MESSAGE"]
-    assert re.split(r"\s{2,}", row.strip())[7:] == ["Git", "4096", "2.5", "0", "2036-11-23T01:12:03Z", "5 refs equal"]
+    assert re.split(r"\s{2,}", head)[7:] == ["ENGINE", "BYTES", "SECONDS", "FAILURES", "NEXT", *HOOK_HEADS, "MESSAGE"]
+    cells = re.split(r"\s{2,}", row.strip())
+    assert cells[7:12] == ["Git", "4096", "2.5", "0", "2036-11-23T01:12:03Z"]
+    assert cells[14:] == ["5 refs equal"]
 
 
 SYNC_STATUS = {
     "observedGeneration": 1,
+    "webhook": HOOK,
     "account": {"id": 583231, "login": "octocat"},
     "stars": {"found": 120, "matched": 100, "mirrored": 99, "ready": 97, "failed": 2, "unstarred": 3},
     "rateLimit": {"remaining": 4321, "resetAt": "2026-11-23T02:00:00Z"},
@@ -232,11 +238,12 @@ def test_the_table_of_syncs_that_people_see(kind: str, short: str, heads: list[s
     assert done.returncode == 0, done.stderr
     head, row = kubectl("get", short, "shown", "--output=wide").stdout.splitlines()
     titles = ["NAME", "READY", *heads, "MATCHED", "MIRRORED", "FAILED", "LAST POLL", "AGE"]
-    wide = ["UNSTARRED", "DRY RUN", "REQUESTS", "MESSAGE"]
+    wide = ["UNSTARRED", "DRY RUN", "REQUESTS", *HOOK_HEADS, "MESSAGE"]
     assert re.split(r"\s{2,}", head) == [*titles, *wide]
     cells = re.split(r"\s{2,}", row.strip())
     assert cells[:7] == ["shown", "True", "octocat", "120", "100", "99", "2"]
-    assert cells[9:] == ["3", "true", "4321", "100 match"]
+    assert cells[9:12] == ["3", "true", "4321"]
+    assert cells[14:] == ["100 match"]
     head, _ = kubectl("get", short, "shown").stdout.splitlines()
     assert re.split(r"\s{2,}", head) == titles
 
