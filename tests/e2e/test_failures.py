@@ -281,13 +281,6 @@ def test_a_worker_that_cannot_start_or_outgrows_its_memory(make_world: MakeWorld
     starved.wait_ready("starved")
 
 
-def test_what_is_not_supported_yet_says_so(world: World) -> None:
-    template = {"target": {"serverRef": {"name": "default"}}}
-    manifest = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "StarredReposSync", "metadata": {"name": "stars"}}
-    world.apply({**manifest, "spec": {"source": {"secretRef": {"name": "github"}}, "template": template}})
-    world.wait_failed("stars", "NotSupported", "does not poll stars yet", kind="srs")
-
-
 def test_names_that_onedev_does_not_take_are_named(world: World) -> None:
     world.repository("odd")
     world.github.act("create_branch", repository="e2e/odd", branch="c++/next", at="main")
