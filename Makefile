@@ -51,13 +51,15 @@ test-e2e: ## In pods, with the image
 	@scripts/test.sh tests/e2e $(ARGS)
 
 ##@ Measure it (JSON=1 prints one object a line)
-.PHONY: bench-transfer bench-stars bench-first-sync bench-memory bench-image
+.PHONY: bench-transfer bench-stars bench-first-sync bench-push bench-memory bench-image
 bench-transfer: ## The worker beside git on this machine (ARGS='big warm wide small huge start --rounds 5')
 	@$(RUN) -m tests.load transfer $(ARGS)
 bench-stars: ## Ten thousand stars and their mirrors, on the cluster of the tests (ARGS='--stars 1000')
 	@$(RUN) -m tests.load stars $(ARGS)
 bench-first-sync: ## Seconds from a created mirror to Ready, on the demo's cluster
 	@$(RUN) -m tests.load first-sync
+bench-push: ## Seconds from a push to equal refs in OneDev, with the webhook in pods on the cluster of the tests
+	@$(RUN) -m tests.load push
 bench-memory: ## Peak memory of controller and workers, on the demo's cluster
 	@$(RUN) -m tests.load memory
 bench-image: ## Size of the image

@@ -1,4 +1,4 @@
-"""`python -m tests.load first-sync|memory|image|transfer|stars`: measures and prints, with JSON=1 one object a line.
+"""`python -m tests.load first-sync|push|memory|image|transfer|stars`: prints figures, with JSON=1 one object a line.
 
 Exit codes: 0 measured (whether or not the goals hold), 1 not measured, 2 wrong usage, 130 interrupted.
 """
@@ -13,9 +13,15 @@ from tests.local_cluster import ClusterError
 from . import measure, stars, transfer
 from .errors import NotMeasured
 from .figures import show
+from .push import push
 from .stars import Size
 
-MEASUREMENTS = {"first-sync": measure.first_sync, "memory": measure.memory, "image": measure.image}
+MEASUREMENTS = {
+    "first-sync": measure.first_sync,
+    "push": push,
+    "memory": measure.memory,
+    "image": measure.image,
+}
 _ROUNDS = 5
 
 

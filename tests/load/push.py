@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.local_cluster.choice import Cluster
 from .errors import NotMeasured
 from .figures import Figure
 
-PUSHES = 24
+_PUSHES = 24
 _REPOSITORIES = 4
 _LOOK = 0.05
 _PATIENCE = 60.0
@@ -56,11 +56,11 @@ class _Servers:
         return time.perf_counter() - began
 
 
-def measure(pushes: int, say: Callable[[str], None]) -> list[Figure]:
+def push() -> list[Figure]:
     """Raises NotMeasured and ClusterError."""
-    cluster = choose("tests", say)
+    cluster = choose("tests", _quietly)
     cluster.up()
-    operator, stand_ins = images.build(say)
+    operator, stand_ins = images.build(_quietly)
     for image in (operator, stand_ins):
         cluster.load_image(image.archive)
     crds = str(Path(__file__).parents[2] / "crds")
@@ -68,29 +68,32 @@ def measure(pushes: int, say: Callable[[str], None]) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         values = {"rateLimitPerMinute": 0}
         with hooked_up(cluster, operator.reference, "push", Path(folder), **values) as hooked, _proxy(cluster) as way:
-            say(f"{pushes} pushes …")
-            return _measure(hooked, _Servers(way, hooked), pushes)
+            return _measure(hooked, _Servers(way, hooked))
 
 
-def _measure(hooked: Hooked, servers: _Servers, pushes: int) -> list[Figure]:
+def _quietly(_: str) -> None:
+    """On stdout there are figures."""
+
+
+def _measure(hooked: Hooked, servers: _Servers) -> list[Figure]:
     names = [f"pushed-{number}" for number in range(_REPOSITORIES)]
     repositories = [hooked.mirrored(name) for name in names]
     chance, seen = random.Random(1), list[float]()
-    for repository in itertools.islice(itertools.cycle(repositories), pushes):
+    for repository in itertools.islice(itertools.cycle(repositories), _PUSHES):
         time.sleep(chance.uniform(*_PAUSE))
         seen.append(servers.push(repository))
     told = [one for repository in repositories for one in hooked.deliveries(repository) if one["event"] == "push"]
-    if len(told) != pushes or any(one["status_code"] != 202 for one in told):
-        raise NotMeasured(f"of {pushes} pushes {len(told)} were delivered, with {[one['status'] for one in told]}")
+    if len(told) != _PUSHES or any(one["status_code"] != 202 for one in told):
+        raise NotMeasured(f"of {_PUSHES} pushes {len(told)} were delivered, with {[one['status'] for one in told]}")
     # The first run of each mirror is not a push's.
     runs = [run for name in names for run in hooked.history(name)[:-1]]
     answered = statistics.median(one["duration"] for one in told)
     worked = statistics.median(run["seconds"] for run in runs)
-    of = f"of {pushes}; the webhook answers in {answered:.2f} s, a worker takes {worked:.1f} s of it, each a median"
+    of = f"of {_PUSHES}; the webhook answers in {answered:.2f} s, a worker takes {worked:.1f} s of it, each a median"
     ordered = sorted(seen)
     return [
         Figure("push to equal refs in OneDev, in pods, median", statistics.median(seen), "s", 5, of),
-        Figure("push to equal refs in OneDev, in pods, p95", ordered[round(0.95 * (pushes - 1))], "s", 6),
+        Figure("push to equal refs in OneDev, in pods, p95", ordered[round(0.95 * (_PUSHES - 1))], "s", 6),
         Figure("push to equal refs in OneDev, in pods, worst", ordered[-1], "s", 10),
     ]
 
