@@ -25,6 +25,7 @@ def test_all() -> None:
             "MAX_CONCURRENT_JOBS": "9",
             "MAX_CONCURRENT_PER_CREDENTIAL": "7",
             "HTTP_PORT": "9090",
+            "WEBHOOK_URL": " https://hooks.example.com/webhook ",
             "WORKER_ENV": '[{"name": "HTTPS_PROXY", "value": "http://proxy"}]',
             "WORKER_NODE_SELECTOR": '{"disk": "fast"}',
             "WORKER_TOLERATIONS": '[{"key": "batch"}]',
@@ -45,6 +46,7 @@ def test_all() -> None:
     )
     assert (found.watch_namespaces, found.max_concurrent_jobs, found.http_port) == (("a", "b"), 9, 9090)
     assert found.max_concurrent_per_credential == 7
+    assert found.webhook_url == "https://hooks.example.com/webhook"
     assert (found.log_format, found.log_level) == ("console", "DEBUG")
 
 
@@ -64,6 +66,8 @@ def test_what_is_missing_is_named(name: str, value: str | None) -> None:
         ("MAX_CONCURRENT_PER_CREDENTIAL", "0", "above 0"),
         ("MAX_CONCURRENT_JOBS", "many", "'many'"),
         ("HTTP_PORT", "80.5", "whole number"),
+        ("WEBHOOK_URL", "hooks.example.com", "such as https://hooks.example.com/webhook"),
+        ("WEBHOOK_URL", "ftp://hooks.example.com/", "must be an address"),
         ("WORKER_RESOURCES", "{", "is not JSON"),
         ("WORKER_RESOURCES", "[]", "must be a JSON object"),
         ("WORKER_ENV", "{}", "must be a JSON list"),

@@ -13,9 +13,9 @@ from ..api.hooks import Attempt, AttemptPage, HookPlace, RepositoryHooks, Webhoo
 
 WINDOW = timedelta(days=3)
 # What was under way, or was told late, is read once more.
-_OVERLAP = timedelta(minutes=10)
+_OVERLAP = timedelta(minutes=5)
 # GitHub waits 10 s for an answer, an Enterprise server 30 s: longer without one is a failure.
-_UNDER_WAY = timedelta(minutes=5)
+_UNDER_WAY = timedelta(minutes=2)
 _PORTS = {"https": 443, "http": 80}
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -123,7 +123,7 @@ class Repairer:
             return now
         if this.lost is None:
             self._settle(desk)
-            await self.facts.tell(key, desk)
+            await self.facts.tell(key, desk, this.told)
             this.lost = deque(() if this.last else desk.lost(_MOST, now))
         if this.lost:
             await self._redeliver(desk, this, this.lost, api)
@@ -148,10 +148,12 @@ class Repairer:
             raise
 
     async def _list(self, desk: Desk, this: Round, place: HookPlace, api: Source, now: datetime) -> None:
+        if isinstance(place, RepositoryHooks):
+            if desk.is_shut(place, now):  # since this round began
+                return
+            desk.looked[place] = now
         known = desk.places.setdefault(place, Place())
         found = await api.hooks(place, known.etag)
-        if isinstance(place, RepositoryHooks):
-            desk.looked[place] = now
         if found.hidden:
             known.lists([], "")
             if desk.shuts(place, now, denied=found.denied):

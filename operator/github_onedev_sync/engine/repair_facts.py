@@ -44,22 +44,19 @@ class Facts:
             if credential_of(one) == key and not one.spec.suspend and one.metadata.deletion_timestamp is None
         ]
 
-    async def tell(self, key: str, desk: Desk) -> None:
-        """Writes down what was seen, where that is news."""
-        if desk.round is None:
-            return
+    async def tell(self, key: str, desk: Desk, told: set[HookPlace]) -> None:
+        """Writes down what was seen in these places, where that is news; those that are through leave the set."""
         syncs = self.syncs(key)
         mirrors: dict[str, list[RepositoryMirror]] = {}
         for one in self.mirrors(key):
             if one.status.source is not None:
                 mirrors.setdefault(one.status.source.full_name, []).append(one)
-        while desk.round.told:
-            place = next(iter(desk.round.told))
+        for place in list(told):
             known = desk.places.get(place, Place())
             for resource in _about(place, syncs, mirrors):
                 await self._write(resource, known)
             self._tell_log(desk, place, known)
-            desk.round.told.discard(place)
+            told.discard(place)
 
     async def _write(self, resource: ReposSync | RepositoryMirror, place: Place) -> None:
         """Once more where somebody was faster."""
