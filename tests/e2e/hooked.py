@@ -86,7 +86,8 @@ def hooked_up(cluster: Cluster, image: str, kind: str, folder: Path, **webhook: 
     with installation(cluster, kind, folder) as installed:
         installed.secret("github-webhook", secret=SECRET)
         found = Hooked(installed)
-        installed.install(image, webhook={"enabled": True, "url": found.url, "secretName": "github-webhook", **webhook})
+        told = {"enabled": True, "url": found.url, "secretName": "github-webhook", "admissionPolicy": {"enabled": True}}
+        installed.install(image, webhook={**told, **webhook})
         world = installed.world
         world.secret("github", token="github-stand-in-token")
         world.secret("onedev", token="onedev-stand-in-token")
