@@ -45,7 +45,8 @@ class Mirrors:
 
     async def in_namespace(self, repository: int, full_name: str, namespace: str) -> frozenset[str]:
         """Those of one namespace as they are now, with such as a person wrote and that had no look yet."""
-        selectors = (*_of_id(repository), ("", f"spec.source.repository={full_name}"))
+        by_name = "", f"spec.source.repository={full_name}"
+        selectors = (_by_status(repository), _by_label(repository), by_name)
         found = await asyncio.gather(*(self._list(namespace, *selector) for selector in selectors))
         return frozenset[str]().union(*found)
 
@@ -53,9 +54,13 @@ class Mirrors:
         self._kept.pop(repository, None)
 
     async def _look_up(self, repository: int) -> frozenset[str]:
-        namespaces = self.namespaces or ("",)
-        asked = (self._list(namespace, *selector) for namespace in namespaces for selector in _of_id(repository))
-        keys = frozenset[str]().union(*await asyncio.gather(*asked))
+        keys = frozenset[str]()
+        # Those that only the label tells had no look yet, and have it before them.
+        for labels, fields in (_by_status(repository), _by_label(repository)):
+            asked = (self._list(namespace, labels, fields) for namespace in self.namespaces or ("",))
+            keys = keys.union(*await asyncio.gather(*asked))
+            if keys:
+                break
         self._kept[repository] = _Found(keys, self.now() + (_KEPT_SECONDS if keys else _NONE_KEPT_SECONDS))
         self._kept.move_to_end(repository)
         if len(self._kept) > _LIMIT:
@@ -67,6 +72,11 @@ class Mirrors:
         return frozenset([f"{body['metadata']['namespace']}/{body['metadata']['name']}" async for body in found])
 
 
-def _of_id(repository: int) -> tuple[tuple[str, str], ...]:
-    """(label selector, field selector): a sync's mirrors have the label from the start, others the status."""
-    return (f"{names.REPOSITORY_ID}={repository}", ""), ("", f"status.source.id={repository}")
+def _by_status(repository: int) -> tuple[str, str]:
+    """(label selector, field selector)."""
+    return "", f"status.source.id={repository}"
+
+
+def _by_label(repository: int) -> tuple[str, str]:
+    """A sync's mirrors have it from the start."""
+    return f"{names.REPOSITORY_ID}={repository}", ""

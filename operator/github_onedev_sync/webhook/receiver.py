@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 _DEADLINE = 9.0
 # Of all bodies together: what GitHub sends is a few kilobytes, but may be 25 MB.
 _ROOM = 64 * 1024 * 1024
-_NAME = re.compile(r"[a-z_]{1,50}")
+_DELIVERY = re.compile(DELIVERY_ID)
+_EVENT = re.compile(r"[a-z_]{1,50}")
 
 
 class Left(Exception):
@@ -52,16 +53,14 @@ class Request:
     # For its line in the log, as far as it was read.
     told: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def delivery(self) -> str:
-        """Empty where it is missing, or is nothing that can be repeated in an answer."""
-        told = self.headers.get("x-github-delivery", "")
-        return told if re.fullmatch(DELIVERY_ID, told) else ""
+    # Empty where they are missing, or are nothing that can be repeated in an answer.
+    delivery: str = field(init=False)
+    event: str = field(init=False)
 
-    @property
-    def event(self) -> str:
-        told = self.headers.get("x-github-event", "")
-        return told if _NAME.fullmatch(told) else ""
+    def __post_init__(self) -> None:
+        delivery, event = self.headers.get("x-github-delivery", ""), self.headers.get("x-github-event", "")
+        self.delivery = delivery if _DELIVERY.fullmatch(delivery) else ""
+        self.event = event if _EVENT.fullmatch(event) else ""
 
 
 @dataclass(frozen=True)
