@@ -413,3 +413,9 @@ def test_wrong_values_are_refused_with_words(values: Values, words: str, helm: H
     done = helm("template", NAME, str(CHART), values=monitored)
     assert done.returncode != 0
     assert words in done.stderr
+
+
+def test_the_values_in_the_docs_are_taken(render: Render) -> None:
+    told = (CHART.parents[1] / "docs" / "operations.md").read_text()
+    values = yaml.safe_load(told.partition("--values - <<END\n")[2].partition("END\n")[0])
+    assert "Ingress" in kinds(render(values))
