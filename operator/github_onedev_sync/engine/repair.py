@@ -33,8 +33,8 @@ INTERVAL = timedelta(hours=1)
 _FIRST, _FIRST_SPREAD = 10.0, 10.0
 # GitHub's own word: at least a second between requests that make it do something.
 _BETWEEN = timedelta(seconds=1)
-# A receiver has ten seconds to answer, an Enterprise server's thirty.
-_ANSWERED = timedelta(seconds=30)
+# A receiver has ten seconds to answer; what takes longer with an Enterprise server is seen in the next round.
+_ANSWERED = timedelta(seconds=15)
 # More in an hour would be a burst to GitHub; what is left is asked for in the next one.
 _MOST = 500
 _REPOSITORIES = 100

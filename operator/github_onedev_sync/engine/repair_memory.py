@@ -118,9 +118,9 @@ class Desk:
     def lost(self, most: int, now: datetime) -> list[tuple[Known, str, int]]:
         """What nobody has taken: the oldest first, for GitHub forgets these first."""
         found = [
-            (story.since, known, guid, story.attempt)
+            (story.since, story.attempt, known, guid)
             for place in self.places.values()
             for known in place.webhooks.values()
             for guid, story in known.log.kept(now).lost.items()
         ]
-        return [(known, guid, attempt) for _, known, guid, attempt in sorted(found, key=itemgetter(0))[:most]]
+        return [(known, guid, attempt) for _, attempt, known, guid in sorted(found, key=itemgetter(0, 1))[:most]]
