@@ -63,7 +63,7 @@ async def shared(secrets: Secrets, clock: Clock) -> AsyncIterator[Connections]:
 
 
 def access(stand_in: GitHubStandIn, secret: str = "github") -> Access:
-    return Access.model_validate({"apiURL": stand_in.url, **({"secretRef": {"name": secret}} if secret else {})})
+    return Access.read({"apiURL": stand_in.url, **({"secretRef": {"name": secret}} if secret else {})})
 
 
 def asked(stand_in: GitHubStandIn) -> list[str]:

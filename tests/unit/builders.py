@@ -97,7 +97,7 @@ def condition(
 
 
 def conditions(*found: dict[str, Any]) -> tuple[Condition, ...]:
-    return tuple(Condition.model_validate(one) for one in found)
+    return tuple(Condition.read(one) for one in found)
 
 
 def ready(status: str = "True", reason: Reason = Reason.SYNCED, **fields: Any) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def synced_status(**fields: Any) -> dict[str, Any]:
 
 
 def run_status(job: str = "click-aaaaaaaa", started_at: datetime = EARLIER, **fields: Any) -> dict[str, Any]:
-    return RunStatus(job=job, started_at=started_at, **fields).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return RunStatus(job=job, started_at=started_at, **fields).plain()
 
 
 def server_body(

@@ -42,7 +42,7 @@ class StarWorld:
             self.store.put_mirror(RepositoryMirror.read(body))
         else:
             kind = StarredReposSync if plural == "starredrepossyncs" else OwnedReposSync
-            self.store.put_sync(kind.model_validate(body))
+            self.store.put_sync(kind.read(body))
 
     def declare(self, name: str = "stars", plural: str = "starredrepossyncs", **spec: Any) -> None:
         """Once more with another spec is an edit."""

@@ -14,7 +14,7 @@ from . import builders as build
 from .builders import NOW
 from .fakes import apply_merge_patch
 
-FULL = MirrorStatus.model_validate(build.synced_status(refs={"branches": 2, "digest": "sha256:0"}))
+FULL = MirrorStatus.read(build.synced_status(refs={"branches": 2, "digest": "sha256:0"}))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ STATUSES = st.builds(
 
 @given(STATUSES, STATUSES)
 def test_a_patch_turns_one_into_the_other(before: MirrorStatus, after: MirrorStatus) -> None:
-    plain = [status.model_dump(mode="json", by_alias=True, exclude_none=True) for status in (before, after)]
+    plain = [status.plain() for status in (before, after)]
     patch = merge_patch(before, after)
     assert apply_merge_patch(plain[0], patch) == plain[1]
     assert (patch == {}) == (plain[0] == plain[1])

@@ -146,14 +146,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, View):
         return {
             field_name(name): plain(getattr(value, name))
-            for name in type(value).model_fields
+            for name in type(value).__pydantic_fields__
             if getattr(value, name) is not None
         }
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def view_leaves(view: type[View], path: str) -> dict[str, Leaf]:
-    hints = {name: (field.annotation, view_default(field)) for name, field in view.model_fields.items()}
+    hints = {name: (field.annotation, view_default(field)) for name, field in view.__pydantic_fields__.items()}
     leaves: dict[str, Leaf] = {}
     for name, (annotation, default) in hints.items():
         here = path + field_name(name)
@@ -168,7 +168,7 @@ def view_leaves(view: type[View], path: str) -> dict[str, Leaf]:
 
 
 def part_view(plural: str, part: str) -> type[View]:
-    view: type[View] = unwrapped(VIEWS[plural].model_fields[part].annotation)
+    view: type[View] = unwrapped(VIEWS[plural].__pydantic_fields__[part].annotation)
     return view
 
 
@@ -195,7 +195,7 @@ def test_schema_and_view_agree_on_types_enums_defaults_and_required_fields(plura
 
 @pytest.mark.parametrize("plural", VIEWS)
 def test_the_root_requires_spec_as_the_view_does(plural: str) -> None:
-    fields = VIEWS[plural].model_fields
+    fields = VIEWS[plural].__pydantic_fields__
     required = {name for name, field in fields.items() if field.is_required()} - {"metadata"}
     assert set(schema_of(plural)["required"]) == required
     assert set(schema_of(plural)["properties"]) == {"apiVersion", "kind", *fields}
@@ -250,7 +250,7 @@ def test_every_field_is_described_and_bounded(plural: str, path: str, field: dic
 
 
 def test_conditions_are_metav1_conditions() -> None:
-    expected = {field_name(name) for name in Condition.model_fields}
+    expected = {field_name(name) for name in Condition.__pydantic_fields__}
     for plural in VIEWS:
         conditions = schema_of(plural)["properties"]["status"]["properties"]["conditions"]
         assert (conditions["x-kubernetes-list-type"], conditions["x-kubernetes-list-map-keys"]) == ("map", ["type"])

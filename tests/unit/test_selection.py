@@ -27,7 +27,7 @@ def row(number: int = 1, full_name: str = "Pallets/Flask", **traits: Any) -> Lis
 
 
 def matches(wanted: dict[str, Any], found: ListedRepository | None = None, **lists: frozenset[int]) -> bool:
-    selector = Selector(StarFilter.model_validate(wanted))
+    selector = Selector(StarFilter.read(wanted))
     return selector.matches(found or row(), NOW, {name.replace("_", " "): ids for name, ids in lists.items()})
 
 
@@ -135,7 +135,7 @@ def test_a_bad_expression_is_found_when_the_filter_is_read() -> None:
     ],
 )
 def test_what_a_short_webhook_cannot_answer(wanted: dict[str, Any], expected: bool) -> None:
-    assert needs_details(StarFilter.model_validate(wanted)) is expected
+    assert needs_details(StarFilter.read(wanted)) is expected
 
 
 # --- places in OneDev

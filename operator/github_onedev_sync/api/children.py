@@ -81,9 +81,9 @@ def held(
         names.SYNC: sync.item,
         MANAGED_BY: names.FIELD_MANAGER,
     }
-    settings = spec.template.model_dump(mode="json", by_alias=True, exclude_none=True)
+    settings = spec.template.plain()
     settings["target"]["project"] = project_of(known) if known else names.project_of(template, repository.full_name)
-    access = spec.source.model_dump(mode="json", by_alias=True, exclude_none=True)
+    access = spec.source.plain()
     manifest["spec"] = {**settings, "source": {"repository": repository.full_name, **access}}
     if policy is not None:
         manifest["spec"]["deletionPolicy"] = policy.value
@@ -120,7 +120,7 @@ def released(sync: ReposSync, known: RepositoryMirror) -> Manifest:
         return _manifest(sync, known.metadata.name, {})
     kept = (names.REPOSITORY_ID, MANAGED_BY)
     labels = {label: value for label, value in known.metadata.labels.items() if label in kept}
-    spec = known.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = known.spec.plain()
     return {**_manifest(sync, known.metadata.name, {"labels": labels}), "spec": spec}
 
 

@@ -6,6 +6,7 @@ units ms, s, m and h.
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 
@@ -13,6 +14,7 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+@lru_cache
 def parse(text: str) -> timedelta:
     """Read `text`; raises ValueError where it is not a duration."""
     if not re.fullmatch(PATTERN, text):

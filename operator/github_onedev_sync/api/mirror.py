@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
 
 from . import names
 from .hooks import WebhookStatus
-from .model import ConditionedStatus, Duration, Metadata, NameReference, Time, View
+from .model import SHARED, ConditionedStatus, Duration, Metadata, NameReference, Time, View, Word
 from .refs import DEFAULT_INCLUDE
 
 KIND = "RepositoryMirror"
@@ -44,7 +44,7 @@ class Phase(StrEnum):
 class Access(View):
     """Which GitHub, and with whose credentials; without a Secret anonymously."""
 
-    api_url: str = GITHUB_API
+    api_url: Word = GITHUB_API
     secret_ref: NameReference | None = None
     insecure: bool = False
 
@@ -72,9 +72,9 @@ class MirrorSettings(View):
     """Everything of a mirror's spec but its source: a sync gives these to the mirrors it makes."""
 
     target: Target
-    refs: RefSelection = RefSelection()
+    refs: Annotated[RefSelection, SHARED] = RefSelection()
     on_rewrite: OnRewrite = OnRewrite.ARCHIVE
-    archive: ArchiveRetention = ArchiveRetention()
+    archive: Annotated[ArchiveRetention, SHARED] = ArchiveRetention()
     engine: EngineChoice = EngineChoice.AUTO
     lfs: bool = False
     interval: Duration = timedelta(minutes=10)
@@ -94,7 +94,7 @@ class SourceStatus(View):
     node_id: str | None = None
     full_name: str
     clone_url: str = ""
-    default_branch: str | None = None
+    default_branch: Word | None = None
     private: bool = False
     archived: bool = False
     admin: bool = False
@@ -105,7 +105,7 @@ class SourceStatus(View):
 class TargetStatus(View):
     """`server` is the OneDevServer's name, `path` the project's whole path there."""
 
-    server: str
+    server: Word
     project_id: int
     path: str
     web_url: str
@@ -134,11 +134,11 @@ class LfsStatus(View):
 class RunStatus(View):
     """The last run. Without `outcome` it is still under way. `fallback` says why git did what the relay should have."""
 
-    job: str
-    engine: str | None = None
+    job: Word
+    engine: Word | None = None
     fallback: str | None = None
     started_at: Time
-    outcome: str | None = None
+    outcome: Word | None = None
     seconds: float | None = None
     bytes: int | None = None
     created: int | None = None
@@ -152,11 +152,11 @@ class RunStatus(View):
 class HistoryEntry(View):
     """One finished run: when it started, how long it took, how it ended."""
 
-    job: str
+    job: Word
     started_at: Time
     seconds: float = 0.0
-    outcome: str
-    reason: str
+    outcome: Word
+    reason: Word
     message: str = ""
     refs_changed: int = 0
     bytes: int = 0
@@ -182,11 +182,6 @@ class RepositoryMirror(View):
     metadata: Metadata
     spec: MirrorSpec
     status: MirrorStatus = MirrorStatus()
-
-    @classmethod
-    def read(cls, body: Any) -> "RepositoryMirror":
-        """From the API server's JSON; raises pydantic.ValidationError where an older CRD let something through."""
-        return cls.model_validate(body)
 
     @property
     def key(self) -> str:

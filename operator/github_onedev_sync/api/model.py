@@ -4,10 +4,15 @@ A view reads what the API server has already validated and defaulted; it tolerat
 written here too, so that a test can hold the two equal.
 """
 
+import dataclasses
+from abc import ABCMeta
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from functools import cache, lru_cache
+from typing import Annotated, Any, ClassVar, Self, dataclass_transform
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 
 from . import duration
 from .conditions import ConditionType, Reason
@@ -21,18 +26,64 @@ def field_name(name: str) -> str:
     return first + "".join(word.upper() if word in _INITIALS else word.capitalize() for word in rest)
 
 
-class View(BaseModel):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+class _Views(ABCMeta):
+    """Makes each subclass a dataclass with slots: ten thousand mirrors are kept in memory, and as models of pydantic
+    they would take three times as much of it."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> Any:
+        made: type = super().__new__(cls, name, bases, members)
+        if "__slots__" in members:  # the base itself, and what comes back here as a copy with slots
+            return made
+        return dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)(made)
+
+
+_CONFIG = ConfigDict(alias_generator=field_name, populate_by_name=True, extra="ignore")
+
+
+class View(metaclass=_Views):
     """Immutable, camelCase outside, unknown fields ignored."""
 
-    model_config = ConfigDict(alias_generator=field_name, populate_by_name=True, frozen=True, extra="ignore")
+    __slots__ = ()
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
+
+    @classmethod
+    def read(cls, body: Any) -> Self:
+        """From the API server's JSON; raises pydantic.ValidationError where an older CRD let something through."""
+        view: Self = _adapter(cls).validate_python(body)
+        return view
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it, without what is not set."""
+        shown: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json", by_alias=True, exclude_none=True)
+        return shown
 
     def changed(self, **fields: Any) -> Self:
         """A copy with these fields replaced."""
-        return self.model_copy(update=fields)
+        return dataclasses.replace(self, **fields)
+
+
+@cache
+def _adapter(view: type[View]) -> TypeAdapter[Any]:
+    return TypeAdapter(view)
 
 
 def _read_duration(value: Any) -> Any:
     return duration.parse(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _in_utc(moment: datetime) -> datetime:
+    """Pydantic gives each time a zone of its own."""
+    return moment.replace(tzinfo=UTC) if moment.utcoffset() == timedelta(0) else moment
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _shared(value: Any) -> Any:
+    """The first of equal values, so that what ten thousand resources say in the same words is kept once."""
+    return value
 
 
 def show_time(moment: datetime) -> str:
@@ -41,22 +92,24 @@ def show_time(moment: datetime) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(duration.spell, when_used="json")]
-Time = Annotated[datetime, PlainSerializer(show_time)]
+Time = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(show_time)]
+SHARED = AfterValidator(_shared)
+Word = Annotated[str, SHARED]
 
 
 class NameReference(View):
     """An object of the same namespace."""
 
-    name: str
+    name: Word
 
 
 class Condition(View):
     """A `metav1.Condition`."""
 
-    type: str
-    status: str
-    reason: str
-    message: str = ""
+    type: Word
+    status: Word
+    reason: Word
+    message: Word = ""
     last_transition_time: Time | None = None
     observed_generation: int | None = None
 
@@ -65,14 +118,13 @@ class Metadata(View):
     """What we read of `metadata`."""
 
     name: str
-    namespace: str
+    namespace: Word
     uid: str
     generation: int = 1
     resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
-    annotations: dict[str, str] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
+    deletion_timestamp: Time | None = None
+    annotations: dict[Word, str] = Field(default_factory=dict)
+    labels: dict[Word, Word] = Field(default_factory=dict)
 
     @property
     def key(self) -> str:

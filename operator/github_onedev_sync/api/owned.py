@@ -1,7 +1,7 @@
 """OwnedReposSync: the repositories of a user, an organisation or a GitHub App's installation, each as a
 RepositoryMirror. The fields are described in `crds/`."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .observed import Owned, Scope
 from .sync import ReposSync, SyncSpec
@@ -23,10 +23,6 @@ class OwnedReposSync(ReposSync):
     short: ClassVar[str] = SHORT
 
     spec: OwnedReposSyncSpec
-
-    @classmethod
-    def read(cls, body: Any) -> "OwnedReposSync":
-        return cls.model_validate(body)
 
     @property
     def settings(self) -> OwnedReposSyncSpec:

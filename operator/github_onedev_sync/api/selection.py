@@ -57,7 +57,7 @@ def needs_details(wanted: RepositoryFilter) -> bool:
     """Whether it asks for more than id, name and visibility, which is all that some webhooks tell."""
     defaults = type(wanted)()
     plain = {"include", "exclude", "visibility"}
-    return any(getattr(wanted, name) != getattr(defaults, name) for name in type(wanted).model_fields.keys() - plain)
+    return any(getattr(wanted, name) != getattr(defaults, name) for name in wanted.__pydantic_fields__.keys() - plain)
 
 
 def unknown_lists(wanted: RepositoryFilter, lists: Mapping[str, frozenset[int]]) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """OneDevServer: a OneDev server and the account that mirrors are written with. The fields are described in `crds/`."""
 
-from typing import Any
-
 from .model import ConditionedStatus, Metadata, NameReference, View
 
 KIND = "OneDevServer"
@@ -33,10 +31,6 @@ class OneDevServer(View):
     metadata: Metadata
     spec: ServerSpec
     status: ServerStatus = ServerStatus()
-
-    @classmethod
-    def read(cls, body: Any) -> "OneDevServer":
-        return cls.model_validate(body)
 
     @property
     def key(self) -> str:

@@ -1,6 +1,6 @@
 """StarredReposSync: a person's stars, each as a RepositoryMirror. The fields are described in `crds/`."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .observed import Scope, Starred
 from .sync import RepositoryFilter, ReposSync, SyncSpec
@@ -27,10 +27,6 @@ class StarredReposSync(ReposSync):
     short: ClassVar[str] = SHORT
 
     spec: StarredReposSyncSpec
-
-    @classmethod
-    def read(cls, body: Any) -> "StarredReposSync":
-        return cls.model_validate(body)
 
     @property
     def settings(self) -> StarredReposSyncSpec:

@@ -12,7 +12,7 @@ def merge_patch(before: View, after: View) -> dict[str, Any]:
 
 
 def _plain(view: View) -> dict[str, Any]:
-    return view.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return view.plain()
 
 
 def _diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,11 +68,11 @@ class Facts:
             written = await self.recorder.write(_plural(fresh), fresh, fresh.status.changed(webhook=after))
             if written is not None:
                 if written:
-                    self._put(type(fresh).model_validate(written))
+                    self._put(type(fresh).read(written))
                 break
             body = await self.recorder.cluster.read_resource(_plural(fresh), fresh.metadata.key)
             if body is not None:
-                self._put(type(fresh).model_validate(body))
+                self._put(type(fresh).read(body))
         count = sum(one.mended for one in place.webhooks.values())
         if count:
             told = f"{count:,} deliveries that had not reached the webhook pod were sent again, and were taken"

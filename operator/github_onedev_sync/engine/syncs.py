@@ -173,7 +173,7 @@ class SyncReconciler:
         """False where the write came too late: what the watch tells of then is looked at again."""
         written = await self.recorder.write(sync.plural, sync, after)
         if written:
-            self.store.put_sync(type(sync).model_validate(written))
+            self.store.put_sync(type(sync).read(written))
         return written is not None
 
 
