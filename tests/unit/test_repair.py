@@ -505,6 +505,18 @@ async def test_a_mirror_that_is_gone_is_forgotten_and_a_renamed_one_is_found() -
     assert world.repairer.met(build.mirror(source={"secretRef": SECRET}).spec.source, "team"), "met anew"
 
 
+async def test_a_secret_that_becomes_an_app_s_has_no_webhooks_but_that_one() -> None:
+    world = Repairs(own(owner="acme"), mirrored())
+    world.hook(ACME, CLICK, APP)
+    world.failed(1, ACME)
+    world.github.answers = 502
+    await world.round()
+    world.github.mints_tokens = True
+    world.failed(1, APP)
+    await world.round()
+    assert [number for _, number in world.github.again] == [1, 3]
+
+
 # What goes wrong.
 
 

@@ -102,6 +102,7 @@ class Repairer:
     def _begin(self, key: str, desk: Desk, api: Source, now: datetime) -> Round:
         """All places where there may be a webhook of ours."""
         if api.mints_tokens:
+            desk.keep({AppHooks()})
             return Round(deque((AppHooks(),)))
         if api.anonymous:  # a Secret can hold a certificate authority alone
             return Round(deque())
