@@ -49,6 +49,12 @@ def covers(sync: ReposSync, known: RepositoryMirror) -> bool:
     return _key(sync) in known.metadata.labels
 
 
+def name_of(sync: ReposSync, repository: ListedRepository, known: RepositoryMirror | None = None) -> str:
+    if known is not None:
+        return known.metadata.name
+    return names.mirror_name(repository.full_name, repository.id, sync.settings.source.api_url)
+
+
 def unstarred_at(sync: ReposSync, known: RepositoryMirror) -> datetime | None:
     """Since when the sync knows that its repository is not among its own any more."""
     try:
@@ -75,7 +81,7 @@ def held(
     spec, template = sync.settings, sync.settings.project_template
     if cascade is None:
         cascade = spec.on_unstar is OnUnstar.DELETE
-    manifest = _covering(sync, _name(sync, repository, known), cascade, gone_since)
+    manifest = _covering(sync, name_of(sync, repository, known), cascade, gone_since)
     manifest["metadata"]["labels"] |= {
         names.REPOSITORY_ID: str(repository.id),
         names.SYNC: sync.item,
@@ -153,12 +159,6 @@ def _signed(sync: ReposSync, manifest: Manifest) -> Manifest:
     labels[key] = ""
     labels[key] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
     return manifest
-
-
-def _name(sync: ReposSync, repository: ListedRepository, known: RepositoryMirror | None) -> str:
-    if known is not None:
-        return known.metadata.name
-    return names.mirror_name(repository.full_name, repository.id, sync.settings.source.api_url)
 
 
 def _manifest(sync: ReposSync, name: str, metadata: Manifest) -> Manifest:

@@ -1,8 +1,9 @@
 """Which mirrors a sync makes, labels, changes and lets go of."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from ..api import children
 from ..api.children import Manifest
@@ -15,22 +16,22 @@ from .unstar import Missing
 Words = dict[int, tuple[tuple[object, ...], str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What to apply. `known` is the mirror as it is, None where there is none yet."""
+    """What to apply to the mirror of that name. `known` is the mirror as it is, None where there is none yet.
 
-    manifest: Manifest
+    The manifest is made when it is wanted, for ten thousand of them may wait their turn.
+    """
+
+    name: str
+    manifest: Callable[[], Manifest]
     known: RepositoryMirror | None = None
     take_over: bool = False
 
-    @property
-    def name(self) -> str:
-        return str(self.manifest["metadata"]["name"])
 
-    @property
-    def digest(self) -> str:
-        """The same for the same word on the mirror."""
-        return "/".join(sorted(self.manifest["metadata"].get("labels", {}).values()))
+def digest_of(manifest: Manifest) -> str:
+    """The same for the same word on a mirror."""
+    return "/".join(sorted(manifest["metadata"].get("labels", {}).values()))
 
 
 class Family:
@@ -89,7 +90,7 @@ class Family:
         `since` is when its repository was first seen to be un-starred.
         """
         if known is None:
-            return Change(children.held(self.sync, row, gone_since=since))
+            return Change(children.name_of(self.sync, row), partial(children.held, self.sync, row, gone_since=since))
         if known.metadata.deletion_timestamp is not None:
             return None
         holder, held, cascade = children.holder_of(known), children.is_held(known), self._cascades(known)
@@ -98,14 +99,13 @@ class Family:
         about = (row.full_name, known.metadata.name, known.spec.target.project, holds, cascade, since)
         if self._words.get(row.id) == (about, children.word_on(self.sync, known)):
             return None
-        if holds:
-            manifest = children.held(self.sync, row, known, cascade=cascade, gone_since=since)
-        else:
-            manifest = children.covered(self.sync, known, cascade=cascade, gone_since=since)
-        self._words[row.id] = about, children.word_in(self.sync, manifest)
-        if children.word_in(self.sync, manifest) == children.word_on(self.sync, known):
+        make = partial(children.held, self.sync, row) if holds else partial(children.covered, self.sync)
+        make = partial(make, known, cascade=cascade, gone_since=since)
+        word = children.word_in(self.sync, make())
+        self._words[row.id] = about, word
+        if word == children.word_on(self.sync, known):
             return None
-        return Change(manifest, known, take_over)
+        return Change(known.metadata.name, make, known, take_over)
 
     def _cascades(self, known: RepositoryMirror) -> bool:
         """Whether it goes when its syncs go: never a person's, and only where all of them would delete it."""

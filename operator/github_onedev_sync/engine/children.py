@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..api import children, names
+from ..api.children import Manifest
 from ..api.conditions import Reason
 from ..api.errors import ClusterRefused
 from ..api.mirror import PLURAL, RepositoryMirror
 from ..api.sync import ReposSync
-from ..decide.children import Change, Family, row_of
+from ..decide.children import Change, Family, digest_of, row_of
 from ..decide.syncs import Problem
 from ..decide.unstar import POLICIES, Missing
 from ..observability.logs import event
@@ -29,7 +30,7 @@ _SHOWN = timedelta(seconds=60)
 _REFUSED = timedelta(minutes=10)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Attempt:
     digest: str
     at: datetime
@@ -42,17 +43,17 @@ class Applied:
 
     _attempts: dict[str, _Attempt] = field(default_factory=dict)
 
-    def note(self, change: Change, now: datetime, problem: Problem | None) -> None:
-        self._attempts[change.name] = _Attempt(change.digest, now, problem)
+    def note(self, manifest: Manifest, now: datetime, problem: Problem | None) -> None:
+        self._attempts[manifest["metadata"]["name"]] = _Attempt(digest_of(manifest), now, problem)
 
     def is_done(self, change: Change) -> bool:
         tried = self._attempts.get(change.name)
-        return tried is not None and tried.digest == change.digest and tried.problem is None
+        return tried is not None and tried.problem is None and tried.digest == digest_of(change.manifest())
 
     def is_fresh(self, change: Change, now: datetime) -> bool:
         """Whether there is no point in trying the same again yet."""
         tried = self._attempts.get(change.name)
-        if tried is None or tried.digest != change.digest:
+        if tried is None or tried.digest != digest_of(change.manifest()):
             return False
         return now - tried.at < (_SHOWN if tried.problem is None else _REFUSED)
 
@@ -89,28 +90,28 @@ class Children:
 
     async def _work(self, sync: ReposSync, waiting: Iterable[Change], applied: Applied, now: datetime) -> None:
         for change in waiting:
-            problem = None
+            problem, manifest = None, change.manifest()
             try:
-                await self._apply(sync, change)
+                await self._apply(sync, manifest, take_over=change.take_over)
             except ClusterRefused as refused:
                 problem = Problem(Reason.MIRROR_REFUSED, f"RepositoryMirror {change.name}: {refused}")
-            applied.note(change, now, problem)
+            applied.note(manifest, now, problem)
 
-    async def _apply(self, sync: ReposSync, change: Change) -> None:
+    async def _apply(self, sync: ReposSync, manifest: Manifest, *, take_over: bool = False) -> None:
         """Where another sync has come first, nothing is done: the next look finds its mirror."""
         manager = names.field_manager(sync.short, sync.metadata.name)
-        await self.cluster.apply(PLURAL, change.manifest, manager, take_over=change.take_over)
+        await self.cluster.apply(PLURAL, manifest, manager, take_over=take_over)
 
     async def remove(self, sync: ReposSync, family: Family, mirror: RepositoryMirror, missing: Missing) -> None:
         """The grace period of an un-starred repository is over. Only what the sync itself made is deleted, and only
         where no other wants it; everything else loses this sync's label and nothing more."""
         policy = POLICIES[sync.settings.on_unstar]
         if children.holder_of(mirror) != sync.item or family.also_covered_by(mirror):
-            await self._apply(sync, Change(children.released(sync, mirror), mirror))
+            await self._apply(sync, children.released(sync, mirror))
             event(log, "mirror released", sync=sync.ref, mirror=mirror.key)
             return
         row = row_of(mirror, missing.repository_id)
         last = children.held(sync, row, mirror, gone_since=missing.since, policy=policy)
-        await self._apply(sync, Change(last, mirror))
+        await self._apply(sync, last)
         await self.cluster.delete_resource(PLURAL, mirror.key, mirror.metadata.uid)
         event(log, "mirror deleted", sync=sync.ref, mirror=mirror.key, policy=policy.value)
