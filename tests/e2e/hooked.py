@@ -1,10 +1,11 @@
 """A release with the webhook, and repositories at GitHub whose hooks lead to it: all of it in pods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from github_onedev_sync.api.mirror import HistoryEntry, RepositoryMirror
 from tests.local_cluster.choice import Cluster
 
 from .installed import Installed, installation
@@ -34,9 +35,12 @@ class Hooked:
         repository = f"octocat/{name}"
         self.github("create_repository", repository=repository)
         self.push(repository)
+        self.hook(repository)
+        return repository
+
+    def hook(self, repository: str) -> None:
         hook = {"scope": "repository", "target": repository, "url": self.url, "secret": SECRET, "events": EVENTS}
         self.hooks[repository] = self.github("add_hook", **hook)
-        return repository
 
     def push(self, repository: str) -> str:
         commit: str = self.github("commit", repository=repository)
@@ -48,6 +52,12 @@ class Hooked:
         self.world.mirror(name, repository, interval=INTERVAL)
         self.world.wait_ready(name)
         return repository
+
+    def pinged(self, repository: str) -> bool:
+        """Whether a new hook's first delivery arrived; the hook replaces the one that was there."""
+        self.github("remove_hook", hook_id=self.hooks.pop(repository))
+        self.hook(repository)
+        return bool(self.deliveries(repository)[0]["status_code"] == 200)
 
     def wait_equal(self, repository: str) -> None:
         """Until OneDev's branches and tags are GitHub's."""
@@ -66,10 +76,15 @@ class Hooked:
         found: list[dict[str, Any]] = self.github("delivery_log", hook_id=self.hooks[repository])
         return found
 
-    def history(self, mirror: str) -> list[dict[str, Any]]:
-        """Its runs once it rests, newest first."""
-        found: list[dict[str, Any]] = self.world.wait_ready(mirror)["status"]["history"]
-        return found
+    def history(self, mirror: str) -> Sequence[HistoryEntry]:
+        """Its runs, newest first, once nothing is asked for and none is under way."""
+
+        def rests() -> Sequence[HistoryEntry]:
+            read = RepositoryMirror.read(self.world.get("rmir", mirror))
+            done = read.status.last_run is not None and read.status.last_run.outcome is not None
+            return read.status.history if done and read.requested is None else ()
+
+        return eventually(f"{mirror} rests", rests)
 
     @property
     def replicas(self) -> str:
@@ -93,4 +108,7 @@ def hooked_up(cluster: Cluster, image: str, kind: str, folder: Path, **webhook: 
         world.secret("onedev", token="onedev-stand-in-token")
         world.server("default")
         world.wait_for("ods", "default", "Ready", "True")
+        found.repository("first")
+        # The nodes take a moment after the pods before a new Service leads to them.
+        eventually("GitHub reaches the webhook", lambda: found.pinged("octocat/first"))
         yield found

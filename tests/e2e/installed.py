@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.local_cluster.choice import Cluster, environment
 from tests.local_cluster.images import stand_ins_image
 
@@ -19,12 +21,16 @@ MANIFESTS = ROOT / "tests/stand_ins/manifests.yaml"
 
 @dataclass
 class Installed:
-    """The release `name` in the namespace of the same name; its mirrors live in `world`, both servers in `outside`."""
+    """The release `name` in the namespace of the same name; its mirrors live in `world`, both servers in `outside`.
+
+    `api` is the API server, over connections that stay open.
+    """
 
     cluster: Cluster
     name: str
     outside: str
     world: World
+    api: httpx.Client
 
     @property
     def account(self) -> str:
@@ -37,10 +43,12 @@ class Installed:
         assert not (check and done.returncode), f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def steer(self, server: str, path: str, members: dict[str, Any]) -> Any:
-        """The admin API of a stand-in in its pod, by way of the API server."""
-        address = f"/api/v1/namespaces/{self.outside}/services/{server}:http/proxy/_stand-in/{path}"
-        return json.loads(self.run("kubectl", "create", "--raw", address, "-f", "-", input=json.dumps(members)))
+    def steer(self, server: str, path: str, members: dict[str, Any] | None = None) -> Any:
+        """The admin API of a stand-in in its pod, by way of the API server; without `members` it is only asked."""
+        path = f"/api/v1/namespaces/{self.outside}/services/{server}:http/proxy/_stand-in/{path}"
+        answer = self.api.get(path) if members is None else self.api.post(path, json=members)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def act(self, server: str, action: str, **members: Any) -> Any:
         return self.steer(server, "actions", {"action": action, **members})["result"]
@@ -54,6 +62,13 @@ class Installed:
         metadata = {"name": name, "namespace": self.name}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": texts}
         self.run("kubectl", "apply", "-f", "-", input=json.dumps(secret))
+
+    def prepare(self, outside: str) -> None:
+        """The namespaces, and what is `outside`."""
+        self.run("kubectl", "apply", "-f", "-", input=outside)
+        for namespace in (self.name, self.world.namespace):
+            self.run("kubectl", "create", "namespace", namespace)
+            self.run("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 
     def install(self, image: str, **values: Any) -> None:
         """Waits until it is ready, and GitHub and OneDev as well."""
@@ -71,6 +86,26 @@ class Installed:
         self.run(*installing, "--timeout=180s", "--values=-", input=json.dumps(told))
         self.run("kubectl", "-n", self.outside, "rollout", "status", "deployment", "--timeout=120s")
 
+    def remove(self) -> None:
+        self.run("helm", "uninstall", self.name, "--namespace", self.name, "--ignore-not-found")
+        namespaces = (self.name, self.outside, self.world.namespace)
+        self.run("kubectl", "delete", "namespace", *namespaces, "--wait=false", "--ignore-not-found")
+
+
+@contextmanager
+def api_of(cluster: Cluster) -> Iterator[httpx.Client]:
+    """Where kubectl would be a process for each request."""
+    command = [str(cluster.kubectl), "proxy", "--port=0"]
+    with subprocess.Popen(command, env=environment(cluster), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            # Starting to serve on 127.0.0.1:PORT
+            address = process.stdout.readline().split()[-1]
+            with httpx.Client(base_url=f"http://{address}", timeout=60, trust_env=False) as client:
+                yield client
+        finally:
+            process.terminate()
+
 
 @contextmanager
 def installation(cluster: Cluster, kind: str, folder: Path) -> Iterator[Installed]:
@@ -79,14 +114,12 @@ def installation(cluster: Cluster, kind: str, folder: Path) -> Iterator[Installe
     outside, mirrors = f"{name}-outside", f"{name}-mirrors"
     unused = Controller({}, folder / "none")
     github, onedev = (StandIn(f"http://{server}.{outside}.svc", (), folder / "none") for server in ("github", "onedev"))
-    found = Installed(cluster, name, outside, World(cluster, mirrors, github, onedev, "github", unused))
+    world = World(cluster, mirrors, github, onedev, "github", unused)
     manifests = MANIFESTS.read_text().replace("stand-ins", outside).replace(", --with-big", "")
-    try:
-        found.run("kubectl", "apply", "-f", "-", input=manifests.replace("${IMAGE}", stand_ins_image().reference))
-        for namespace in (name, mirrors):
-            found.run("kubectl", "create", "namespace", namespace)
-            found.run("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-        yield found
-    finally:
-        found.run("helm", "uninstall", name, "--namespace", name, "--ignore-not-found")
-        found.run("kubectl", "delete", "namespace", name, outside, mirrors, "--wait=false", "--ignore-not-found")
+    with api_of(cluster) as api:
+        found = Installed(cluster, name, outside, world, api)
+        try:
+            found.prepare(manifests.replace("${IMAGE}", stand_ins_image().reference))
+            yield found
+        finally:
+            found.remove()

@@ -8,12 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from tests.e2e.hooked import Hooked, hooked_up
 from tests.local_cluster import choose, environment, images
@@ -30,32 +25,6 @@ _PATIENCE = 60.0
 _PAUSE = (0.5, 3.0)
 
 
-class _Servers:
-    """Both stand-ins by way of the API server, over connections that are open already."""
-
-    def __init__(self, address: str, hooked: Hooked) -> None:
-        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
-        self._namespace = hooked.installed.outside
-        self._root = hooked.world.root
-
-    def act(self, server: str, action: str, **members: Any) -> Any:
-        path = f"/api/v1/namespaces/{self._namespace}/services/{server}:http/proxy/_stand-in/actions"
-        answer = self._client.post(path, json={"action": action, **members})
-        if answer.status_code != 200:
-            raise NotMeasured(f"{server} does not {action}: {answer.text}")
-        return answer.json()["result"]
-
-    def push(self, repository: str) -> float:
-        """Seconds from before the push until OneDev's main is GitHub's."""
-        began = time.perf_counter()
-        commit = self.act("github", "commit", repository=repository)
-        while self.act("onedev", "refs", project=f"{self._root}/{repository}").get("refs/heads/main") != commit:
-            if time.perf_counter() - began > _PATIENCE:
-                raise NotMeasured(f"{repository} is not equal {_PATIENCE:.0f} s after a push")
-            time.sleep(_LOOK)
-        return time.perf_counter() - began
-
-
 def push() -> list[Figure]:
     """Raises NotMeasured and ClusterError."""
     cluster = choose("tests", _quietly)
@@ -67,28 +36,28 @@ def push() -> list[Figure]:
     _kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", crds)
     with tempfile.TemporaryDirectory() as folder:
         values = {"rateLimitPerMinute": 0}
-        with hooked_up(cluster, operator.reference, "push", Path(folder), **values) as hooked, _proxy(cluster) as way:
-            return _measure(hooked, _Servers(way, hooked))
+        with hooked_up(cluster, operator.reference, "push", Path(folder), **values) as hooked:
+            return _measure(hooked)
 
 
 def _quietly(_: str) -> None:
     """On stdout there are figures."""
 
 
-def _measure(hooked: Hooked, servers: _Servers) -> list[Figure]:
+def _measure(hooked: Hooked) -> list[Figure]:
     names = [f"pushed-{number}" for number in range(_REPOSITORIES)]
     repositories = [hooked.mirrored(name) for name in names]
     chance, seen = random.Random(1), list[float]()
     for repository in itertools.islice(itertools.cycle(repositories), _PUSHES):
         time.sleep(chance.uniform(*_PAUSE))
-        seen.append(servers.push(repository))
+        seen.append(_seconds(hooked, repository))
     told = [one for repository in repositories for one in hooked.deliveries(repository) if one["event"] == "push"]
     if len(told) != _PUSHES or any(one["status_code"] != 202 for one in told):
         raise NotMeasured(f"of {_PUSHES} pushes {len(told)} were delivered, with {[one['status'] for one in told]}")
     # The first run of each mirror is not a push's.
     runs = [run for name in names for run in hooked.history(name)[:-1]]
     answered = statistics.median(one["duration"] for one in told)
-    worked = statistics.median(run["seconds"] for run in runs)
+    worked = statistics.median(run.seconds for run in runs)
     of = f"of {_PUSHES}; the webhook answers in {answered:.2f} s, a worker takes {worked:.1f} s of it, each a median"
     ordered = sorted(seen)
     return [
@@ -98,22 +67,20 @@ def _measure(hooked: Hooked, servers: _Servers) -> list[Figure]:
     ]
 
 
+def _seconds(hooked: Hooked, repository: str) -> float:
+    """From before the push until OneDev's main is GitHub's."""
+    began, project = time.perf_counter(), f"{hooked.world.root}/{repository}"
+    commit = hooked.push(repository)
+    while hooked.installed.act("onedev", "refs", project=project).get("refs/heads/main") != commit:
+        if time.perf_counter() - began > _PATIENCE:
+            raise NotMeasured(f"{repository} is not equal {_PATIENCE:.0f} s after a push")
+        time.sleep(_LOOK)
+    return time.perf_counter() - began
+
+
 def _kubectl(cluster: Cluster, *words: str) -> None:
     done = subprocess.run(
         [str(cluster.kubectl), *words], env=environment(cluster), check=False, capture_output=True, text=True
     )
     if done.returncode:
         raise NotMeasured(f"kubectl {words[0]}: {done.stderr.strip()}")
-
-
-@contextmanager
-def _proxy(cluster: Cluster) -> Iterator[str]:
-    """The API server without a process for each request; yields its address."""
-    command = [str(cluster.kubectl), "proxy", "--port=0"]
-    with subprocess.Popen(command, env=environment(cluster), stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            # Starting to serve on 127.0.0.1:PORT
-            yield f"http://{process.stdout.readline().split()[-1]}"
-        finally:
-            process.terminate()
