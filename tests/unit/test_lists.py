@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ MARKED = build.NOW
     ],
 )
 def test_what_a_person_must_approve(
-    gone: tuple[Missing, ...], spec: dict[str, object], approved: str, asked: tuple[int, ...]
+    gone: tuple[Missing, ...], spec: dict[str, Any], approved: str, asked: tuple[int, ...]
 ) -> None:
     found = to_approve(build.sync(**spec).settings, gone, 10, approved)
     assert tuple(one.repository_id for one in found) == asked

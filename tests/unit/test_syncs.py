@@ -503,7 +503,7 @@ def test_whatever_comes_and_goes_while_pages_are_walked(data: st.DataObject) -> 
             if data.draw(flip):
                 world.github.star(next(fresh))
             loose = [one.id for one in world.github.rows if one.id not in safe]
-            if loose and data.draw(flip):
+            if data.draw(flip) and loose:
                 world.github.unstar(loose[data.draw(st.integers(0, len(loose) - 1))])
 
         world.github.between = meddle
