@@ -34,7 +34,7 @@ lint: ## ruff, ruff format, mypy --strict, import-linter
 	  || { echo "$$said"; exit 1; }; tail -n 1 <<< "$$said"
 
 ##@ One tier (ARGS='-k word -x' goes to pytest)
-.PHONY: test-unit test-adapters test-transfer test-stand-ins test-chart test-cluster test-e2e
+.PHONY: test-unit test-adapters test-transfer test-stand-ins test-webhook test-chart test-cluster test-e2e
 test-unit: ## Pure functions and models, with nothing but Python
 	@$(RUN) -m pytest tests/unit $(ARGS)
 test-adapters: ## GitHub, OneDev and the cluster API, against the stand-ins
@@ -43,6 +43,8 @@ test-transfer: ## Moving git data between the stand-ins, and the worker around i
 	@$(RUN) -m pytest tests/transfer $(ARGS)
 test-stand-ins: ## The stand-ins themselves
 	@$(RUN) -m pytest tests/stand_ins $(ARGS)
+test-webhook: ## The webhook pod: deliveries, forgeries, slow senders, a cluster that goes away
+	@$(RUN) -m pytest tests/webhook $(ARGS)
 test-chart: ## The chart as Helm renders it, and the manifests made of it
 	@$(RUN) -m pytest tests/chart $(ARGS)
 test-cluster: ## Against a real API server: the cluster itself, admission, the controller killed at every step
@@ -51,11 +53,13 @@ test-e2e: ## In pods, with the image
 	@scripts/test.sh tests/e2e $(ARGS)
 
 ##@ Measure it (JSON=1 prints one object a line)
-.PHONY: bench-transfer bench-stars bench-first-sync bench-push bench-memory bench-image
+.PHONY: bench-transfer bench-stars bench-webhook bench-first-sync bench-push bench-memory bench-image
 bench-transfer: ## The worker beside git on this machine (ARGS='big warm wide small huge start --rounds 5')
 	@$(RUN) -m tests.load transfer $(ARGS)
 bench-stars: ## Ten thousand stars and their mirrors, on the cluster of the tests (ARGS='--stars 1000')
 	@$(RUN) -m tests.load stars $(ARGS)
+bench-webhook: ## Deliveries to the webhook pod on one core, before the API server of the tests' cluster (ARGS='--one-in 1')
+	@$(RUN) -m tests.load webhook $(ARGS)
 bench-first-sync: ## Seconds from a created mirror to Ready, on the demo's cluster
 	@$(RUN) -m tests.load first-sync
 bench-push: ## Seconds from a push to equal refs in OneDev, with the webhook in pods on the cluster of the tests

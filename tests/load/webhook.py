@@ -87,7 +87,7 @@ async def _measure(cluster: Cluster, namespace: str, folder: Path, load: Load, s
         Figure(f"not taken at {load.rate} deliveries/s", mixed.not_taken, "", 0),
         Figure("processor time of the pod for a push to a mirror", each, "ms", 1000 / load.rate, _spread(closed)),
         Figure(f"not taken of a burst of {load.burst:,} pushes", burst.not_taken, "", 0, _spread(burst)),
-        Figure("webhook pod, peak resident memory", peak / _MEGABYTE, "MB", 128),
+        Figure("webhook pod, peak resident memory", peak / _MEGABYTE, "MB", 256),
     ]
 
 

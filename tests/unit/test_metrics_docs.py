@@ -1,4 +1,4 @@
-"""docs/metrics.md names every series that the controller serves, with its type and labels, and no other."""
+"""docs/metrics.md names every series that controller and webhook serve, with its type and labels, and no other."""
 
 import re
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from github_onedev_sync.api.observed import RateLimit
 from github_onedev_sync.observability.metrics import PREFIX, Gauges, GitHubUse, Metrics
+from github_onedev_sync.webhook.metrics import Metrics as WebhookMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(rf"^\| `({PREFIX}_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -35,7 +36,10 @@ def served() -> dict[str, tuple[str, set[str]]]:
     metrics.registry.register(
         GitHubUse({("core", "304"): 1}, lambda: [("api.github.com", "team/github", "core", limit)])
     )
-    return {queried(family): (family.type, labels(family)) for family in metrics.registry.collect()}
+    webhook = WebhookMetrics()
+    webhook.delivery("push", "accepted", 1.0)
+    families = (*metrics.registry.collect(), *webhook.registry.collect())
+    return {queried(family): (family.type, labels(family)) for family in families}
 
 
 def queried(family: Metric) -> str:

@@ -102,6 +102,16 @@ async def test_a_delivery(client: httpx.AsyncClient, fake: FakeCluster) -> None:
     assert "server" not in answer.headers
 
 
+async def test_a_connection_is_kept_for_the_next_one(server: Server) -> None:
+    reader, writer = await asyncio.open_connection(HOST, server.port)
+    for _ in range(2):
+        writer.write(head(len(raw("push"))) + raw("push"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202 ")
+        await asyncio.wait((asyncio.create_task(reader.read(1000)),), timeout=PATIENCE * 2)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_body_in_chunks_without_a_length(client: httpx.AsyncClient) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(raw("push")), 100):
@@ -195,7 +205,7 @@ async def test_packed_bodies_are_not_unpacked(client: httpx.AsyncClient) -> None
     "text",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/9.9\r\nConnection: close\r\n\r\n",
         b"POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

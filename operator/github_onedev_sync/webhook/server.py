@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,8 +20,10 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-# From the connection, or the answer before, to the end of a request's head. (The body's time is the receiver's.)
+# From the connection, or a head's first byte, to the head's end. (The body's time is the receiver's.)
 HEAD_SECONDS = 10.0
+# Longer than a proxy in front keeps connections (nginx: 60), or it would send into one that is being closed.
+_KEEP_SECONDS = 75
 _HEAD_BYTES = 32 * 1024
 # Longer than a delivery may take; then Kubernetes would kill it.
 _SHUTDOWN_SECONDS = 15
@@ -43,7 +46,9 @@ class PatientProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._watch()
+        unread, _ = self.conn.trailing_data
+        if unread or self.conn.their_state is h11.SEND_BODY:
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -91,6 +96,7 @@ def build_server(app: FastAPI, settings: Settings, host: str = "0.0.0.0") -> Ser
         # Without such a proxy nobody is believed who says for whom he speaks.
         proxy_headers=bool(trusted),
         forwarded_allow_ips=trusted,
+        timeout_keep_alive=_KEEP_SECONDS,
         limit_concurrency=settings.max_connections,
         h11_max_incomplete_event_size=_HEAD_BYTES,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
