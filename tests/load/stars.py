@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from github_onedev_sync.api.starred import StarredReposSync
 from .errors import NotMeasured
 from .figures import RATIO, Figure
 from .operators import Operator, Plain, operator_running
+from .sweep import sweep
 
 _MEGABYTE = 1_000_000
 _PATIENCE = 900.0
@@ -27,6 +29,8 @@ _AT_ONCE = 8
 _INTERVAL = 10.0
 _POLLS_AN_HOUR = 60
 _LOOK = 0.05
+# New stars between two polls, on average.
+_A_POLL = 12
 _SYNC = "stars"
 
 
@@ -139,7 +143,7 @@ class Bench:
 
         async def star() -> None:
             for name in made:
-                await asyncio.sleep(chance.uniform(0, 2 * _INTERVAL * 8 / new))
+                await asyncio.sleep(chance.uniform(0, 2 * _INTERVAL / _A_POLL))
                 starred_at.append(time.perf_counter())
                 await asyncio.to_thread(github.act, "star", login="octocat", repository=name)
 
@@ -172,20 +176,36 @@ class Bench:
 
         return probe
 
+    async def sweep(self) -> list[Figure]:
+        """Of as many quiet mirrors as there are stars."""
+        return [await asyncio.to_thread(sweep, self.size.stars)]
 
-async def _measure(size: Size, say: Callable[[str], None]) -> list[Figure]:
+
+PARTS: dict[str, Callable[[Bench], Awaitable[list[Figure]]]] = {
+    "sweep": Bench.sweep,
+    "first": Bench.first_mirrors,
+    "quiet": Bench.quiet,
+    "new": Bench.new_stars,
+    "restart": Bench.restart,
+}
+
+
+def measure(size: Size, say: Callable[[str], None], parts: Sequence[str] = tuple(PARTS)) -> list[Figure]:
+    """The parts in this order; `first` makes what those after it need. Raises NotMeasured and ClusterError."""
+    return asyncio.run(_measure(size, say, parts))
+
+
+async def _measure(size: Size, say: Callable[[str], None], parts: Sequence[str]) -> list[Figure]:
+    figures: list[Figure] = []
     with operator_running(f"bench-{secrets.token_hex(4)}") as operator:
         plain = await Plain.connect(str(operator.cluster.kubeconfig))
-        bench, figures = Bench(operator, plain, size), list[Figure]()
+        bench = Bench(operator, plain, size)
         try:
-            for part in (bench.first_mirrors, bench.quiet, bench.new_stars, bench.restart):
-                say(f"{part.__name__.replace('_', ' ')} …")
-                figures += await part()
+            for part in parts:
+                say(f"{part} …")
+                figures += await PARTS[part](bench)
         finally:
             await plain.close()
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    say(f"on {os.cpu_count()} cores, load average {load}")
     return figures
-
-
-def measure(size: Size, say: Callable[[str], None]) -> list[Figure]:
-    """Raises NotMeasured and ClusterError."""
-    return asyncio.run(_measure(size, say))

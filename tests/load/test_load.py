@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.local_cluster.choice import Cluster
 from tests.stand_ins.processes import run_git
 
-from . import histories
+from . import histories, stars
 from .costs import cost
 from .errors import NotMeasured
 from .figures import RATIO, Figure, show
 from .histories import Shape
 from .servers import servers_in
 from .sides import Git, Ours, Pair
+from .stars import Size
+from .sweep import sweep
 
 TINY = Shape(commits=5, additions=2, edits=1, branches=2, tags=3)
 HUNGRY = "held = bytes(range(256)) * 400_000; open('left', 'wb').write(held[:1000]); sum(range(3_000_000)); input()"
@@ -76,6 +79,22 @@ async def test_both_sides_mirror_the_same(tmp_path: Path) -> None:
         for pair in (theirs, mine):
             servers.check_equal("tiny", pair.number)
         assert not git.kept(theirs).exists()
+
+
+def test_a_sweep_asks_for_a_hundred_at_once() -> None:
+    figure = sweep(100)
+    assert 1 <= figure.value <= 10
+
+
+@pytest.mark.cluster
+def test_stars_are_counted_from_the_first_to_a_new_one(cluster: Cluster) -> None:
+    said: list[str] = []
+    figures = {figure.name: figure for figure in stars.measure(Size(stars=20, new=2), said.append, ("first", "new"))}
+    assert said[:2] == ["first …", "new …"]
+    seconds, _, memory, late = figures.values()
+    assert 0 < seconds.value < 60
+    assert 50 < memory.value < 200
+    assert late.holds
 
 
 def test_ratios_and_rates_have_goals_of_their_own(
