@@ -1,5 +1,6 @@
 """What deliveries do in the cluster: which mirrors are asked, and which are made for which sync."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -146,6 +147,17 @@ async def test_it_is_made_once_and_then_asked(acting: Acting, fake: FakeCluster)
     assert await acting.act([STAR], "two") == Done(looks=1)
     assert await acting.act([Look(WIDGET)], "push") == Done(looks=1)
     assert fake.calls["apply"] == 1
+
+
+async def test_of_a_large_installation_a_part_is_left_to_the_poll(
+    acting: Acting, fake: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fake.put(OwnedReposSync.plural, sync_body(OwnedReposSync, ACME))
+    rows = [ListedRepository(number, f"acme/number-{number}") for number in range(1, 151)]
+    assert await acting.act([replace(INSTALLED, row=row) for row in rows], "guid") == Done(made=100)
+    told = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "left to the poll"]
+    assert told == [{"delivery": "guid", "repositories": 50}]
 
 
 @pytest.mark.parametrize("known", [mirror_body("mine", WIDGET), mirror_body("mine")])

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -177,6 +178,21 @@ async def test_what_the_cluster_did_not_take_is_a_failure_and_its_redelivery_is_
     assert lines(caplog)[-1]["why"] == str(error)
     assert str(error) not in answer.text
     fake.trouble = None
+    assert (await github.deliver(raw("push"), "push", GUID)).json()["result"] == "accepted"
+    assert fake.annotations == [("team/widget", GUID)]
+
+
+async def test_a_call_that_fails_once_is_no_failure(
+    github: GitHub, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = fake.annotate, [ClusterUnavailable("connection reset")]
+
+    async def annotate(plural: str, key: str, annotations: Mapping[str, str]) -> bool:
+        if failures:
+            raise failures.pop()
+        return await real(plural, key, annotations)
+
+    monkeypatch.setattr(fake, "annotate", annotate)
     assert (await github.deliver(raw("push"), "push", GUID)).json()["result"] == "accepted"
     assert fake.annotations == [("team/widget", GUID)]
 

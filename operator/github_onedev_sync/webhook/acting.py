@@ -24,8 +24,10 @@ from .syncs import Syncs
 
 log = logging.getLogger(__name__)
 
-# Of one delivery: an installation may bring hundreds of repositories, and others want to be served meanwhile.
+# Of one delivery: an installation may bring hundreds of repositories, and others want to be served meanwhile. What is
+# offered beyond the limit the sync finds at its next poll.
 _AT_ONCE = 8
+_OFFERS = 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Acting:
         """`token` is what the mirrors are asked with. Raises what the cluster raises; done then may be a part of it."""
         if len(wanted) == 1:
             return await self._one(wanted[0], token)
+        offers = [intent for intent in wanted if isinstance(intent, Offer)]
+        if left := len(offers[_OFFERS:]):
+            logs.event(log, "left to the poll", delivery=token, repositories=left)
+        wanted = [*(intent for intent in wanted if isinstance(intent, Look)), *offers[:_OFFERS]]
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def in_turn(intent: Intent) -> Done:

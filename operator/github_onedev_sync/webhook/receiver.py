@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from .addresses import RateLimit, is_in, read_address
 from .allow_list import AllowList
 from .answers import AGAIN, STATUS, Refused, Result
 from .body import Room
-from .intents import HANDLED, Unreadable, intents
+from .intents import HANDLED, Intent, Unreadable, intents
 from .memory import Memory
 from .metrics import Metrics
 from .secret import Secrets, Verifier, signature_of
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 # GitHub waits ten seconds for an answer.
 _DEADLINE = 9.0
+# A call to the API server that failed is worth another one: it may be a replica that is going, and a delivery that is
+# refused comes again only when the controller has found it.
+_PAUSES = (0.3, 1.5)
 # Of all bodies together: what GitHub sends is a few kilobytes, but may be 25 MB.
 _ROOM = 64 * 1024 * 1024
 _DELIVERY = re.compile(DELIVERY_ID)
@@ -97,6 +100,7 @@ class Receiver:
     memory: Memory = field(default_factory=Memory)
     room: Room = field(default_factory=lambda: Room(_ROOM))
     deadline: float = _DEADLINE
+    pauses: tuple[float, ...] = _PAUSES
 
     async def receive(self, request: Request, *, from_inside: bool = False) -> Answer:
         """Where it came `from_inside` the cluster, at the admin port, its address does not matter."""
@@ -139,6 +143,14 @@ class Receiver:
         done = await self.acting.act(wanted, token)
         logs.event(log, "replay", delivery=delivery, request=request, looks=done.looks, made=done.made)
         return Answer(request, delivery, Result.ACCEPTED)
+
+    async def _act(self, wanted: Sequence[Intent], token: str) -> Done:
+        for pause in self.pauses:
+            try:
+                return await self.acting.act(wanted, token)
+            except ClusterUnavailable:
+                await asyncio.sleep(pause)
+        return await self.acting.act(wanted, token)
 
     async def _in_time(self, request: Request, from_inside: bool) -> Result:
         try:
@@ -211,7 +223,7 @@ class Receiver:
         done = Done()
         if wanted:
             try:
-                done = await self.acting.act(wanted, request.delivery)
+                done = await self._act(wanted, request.delivery)
             except (ClusterUnavailable, ClusterRefused) as error:
                 self.acting.syncs.doubt()
                 raise Refused(Result.CLUSTER_UNAVAILABLE, str(error)) from None
