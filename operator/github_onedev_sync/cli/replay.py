@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 15.0
 _EPILOG = """\
 It is run in a webhook pod, which has the secret and the admin port:
   kubectl exec deploy/github-onedev-sync-webhook -- python -m github_onedev_sync replay DELIVERY
-  kubectl logs deploy/github-onedev-sync-webhook | grep DELIVERY | \\
+  kubectl logs --selector app.kubernetes.io/component=webhook --tail=-1 | grep DELIVERY | \\
     kubectl exec -i deploy/github-onedev-sync-webhook -- python -m github_onedev_sync replay --lines -
 Exit codes: 0 done; 1 the pod could not be asked, or did not do it; 2 the command line is wrong.
 """
