@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
 from tests.e2e.hooked import Hooked, hooked_up
 from tests.local_cluster import choose, environment, images
 from tests.local_cluster.choice import Cluster
@@ -34,10 +36,15 @@ def push() -> list[Figure]:
         cluster.load_image(image.archive)
     crds = str(Path(__file__).parents[2] / "crds")
     _kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", crds)
-    with tempfile.TemporaryDirectory() as folder:
-        values = {"rateLimitPerMinute": 0}
-        with hooked_up(cluster, operator.reference, "push", Path(folder), **values) as hooked:
+    values = {"rateLimitPerMinute": 0}
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            hooked_up(cluster, operator.reference, "push", Path(folder), **values) as hooked,
+        ):
             return _measure(hooked)
+    except (httpx.HTTPError, AssertionError) as error:
+        raise NotMeasured(f"the release did not come up, or a server does not answer: {error!r}") from error
 
 
 def _quietly(_: str) -> None:
