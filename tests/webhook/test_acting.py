@@ -252,6 +252,7 @@ CHANGED_ACCOUNT = {"type": "Ready", "status": "False", "reason": "IdentityChange
         (starred({"observedGeneration": 0}), STAR, False),
         (starred({"conditions": [CHANGED_ACCOUNT]}), STAR, False),
         (starred(source={"apiURL": "https://ghe.example.com/api/v3"}), STAR, False),
+        (starred(source={"apiURL": "https://ghe.example.com/api/v3"}), replace(STAR, login="SomeBody"), True),
         (owned(owner="acme"), NEW, True),
         (owned(owner="acme"), INSTALLED, True),
         (owned(), NEW, False),

@@ -22,7 +22,7 @@ def wanted(name: str) -> tuple[Intent, ...]:
 
 def few(number: int, name: str, private: bool = False) -> Offer:
     """A repository as the events of an installation tell it."""
-    return Offer(ACME, False, ListedRepository(number, name, private), False, HOST, True)
+    return Offer(ACME, False, ListedRepository(number, name, private), False, HOST, True, "acme")
 
 
 TWO = (few(WIDGET, "acme/widget"), few(SECRET_WIDGET, "acme/secret-widget", True))
@@ -79,7 +79,7 @@ def test_a_new_star_is_offered_to_whoever_starred_it() -> None:
     (offer,) = wanted("star.created")
     starred_at = Payload.model_validate_json(raw("star.created")).starred_at
     assert starred_at is not None
-    assert offer == Offer(OCTOCAT, True, row(starred_at=starred_at), True, HOST)
+    assert offer == Offer(OCTOCAT, True, row(starred_at=starred_at), True, HOST, login="octocat")
 
 
 def test_a_row_has_all_that_a_filter_may_ask_for() -> None:
@@ -93,9 +93,9 @@ def test_a_row_has_all_that_a_filter_may_ask_for() -> None:
 
 
 def test_a_new_repository_is_offered_to_its_owner() -> None:
-    assert wanted("repository.created") == (Offer(ACME, False, row(), True, HOST),)
-    assert wanted("repository.created.app") == (Offer(ACME, False, row(), True, HOST, installed=True),)
-    assert wanted("repository.transferred") == (LOOK, Offer(ACME, False, row(), True, HOST))
+    assert wanted("repository.created") == (Offer(ACME, False, row(), True, HOST, login="acme"),)
+    assert wanted("repository.created.app") == (Offer(ACME, False, row(), True, HOST, installed=True, login="acme"),)
+    assert wanted("repository.transferred") == (LOOK, Offer(ACME, False, row(), True, HOST, login="acme"))
 
 
 @pytest.mark.parametrize("event", ["release", "fork", "watch", "meta", "workflow_run", "nothing"])

@@ -147,8 +147,8 @@ def takes(sync: ReposSync, offer: Offer, now: datetime) -> bool:
         return False
     if status.has_reason(ConditionType.READY, Reason.IDENTITY_CHANGED):
         return False
-    # The same number means somebody else at another GitHub.
-    if offer.host != host_of(settings.source.api_url):
+    # The same number means somebody else at another GitHub; with the same name, it is one that has two addresses.
+    if offer.host != host_of(settings.source.api_url) and offer.login.lower() != account.login.lower():
         return False
     if isinstance(sync, OwnedReposSync) and sync.spec.owner is None and not offer.installed:
         return False

@@ -27,7 +27,7 @@ class Look:
 class Offer:
     """A repository for the syncs of an account: a new star of its, or a new repository that it owns.
 
-    `detailed` is whether the row has all that a filter may ask for. `installed` tells that it came to a GitHub App's
+    `account` and `login` are its number and its name. `detailed` is whether the row has all that a filter may ask for. `installed` tells that it came to a GitHub App's
     hook, so that the App may read it.
     """
 
@@ -37,6 +37,7 @@ class Offer:
     detailed: bool
     host: str
     installed: bool = False
+    login: str = ""
 
 
 Intent = Look | Offer
@@ -63,15 +64,16 @@ def _repository_event(payload: Payload) -> Iterator[Intent]:
     if payload.action in _NEWS_OF_A_REPOSITORY:
         yield Look(repository.id)
     if payload.action in ("created", "transferred"):
-        owner = _account("repository.owner", repository.owner)
-        yield _offer(payload, owner, repository, installed=payload.installation is not None)
+        yield _offer(
+            payload, "repository.owner", repository.owner, repository, installed=payload.installation is not None
+        )
 
 
 def _star(payload: Payload) -> Iterator[Intent]:
     repository, account = _repository(payload), _account("sender", payload.sender)
     if payload.action == "created":
-        row = repository.listed(payload.starred_at)
-        yield Offer(account, True, row, repository.detailed, payload.api_host)
+        row, login = repository.listed(payload.starred_at), _login(payload.sender)
+        yield Offer(account, True, row, repository.detailed, payload.api_host, login=login)
     elif payload.action == "deleted":
         yield Look(repository.id, starrer=account)
 
@@ -80,8 +82,7 @@ def _installation(payload: Payload) -> Iterator[Intent]:
     for repository in (*payload.repositories, *payload.repositories_added):
         if payload.action in ("created", "added"):
             installed = payload.installation.account if payload.installation else None
-            account = _account("installation.account", installed)
-            yield _offer(payload, account, repository, installed=True)
+            yield _offer(payload, "installation.account", installed, repository, installed=True)
         elif payload.action == "deleted":
             yield Look(repository.id)
     for repository in payload.repositories_removed:
@@ -101,8 +102,9 @@ _READINGS: dict[str, _Reading] = {
 HANDLED = frozenset(_READINGS)
 
 
-def _offer(payload: Payload, account: int, repository: Repository, *, installed: bool) -> Offer:
-    return Offer(account, False, repository.listed(), repository.detailed, payload.api_host, installed)
+def _offer(payload: Payload, place: str, account: Account | None, repository: Repository, *, installed: bool) -> Offer:
+    number, row = _account(place, account), repository.listed()
+    return Offer(number, False, row, repository.detailed, payload.api_host, installed, _login(account))
 
 
 def _repository(payload: Payload) -> Repository:
@@ -115,3 +117,7 @@ def _account(place: str, account: Account | None) -> int:
     if account is None or account.id is None:
         raise Unreadable(f"it has no {place}.id")
     return account.id
+
+
+def _login(account: Account | None) -> str:
+    return (account and account.login) or ""
