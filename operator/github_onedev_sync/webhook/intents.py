@@ -27,8 +27,8 @@ class Look:
 class Offer:
     """A repository for the syncs of an account: a new star of its, or a new repository that it owns.
 
-    `account` and `login` are its number and its name. `detailed` is whether the row has all that a filter may ask for. `installed` tells that it came to a GitHub App's
-    hook, so that the App may read it.
+    `account` and `login` are its number and its name. `detailed` is whether the row has all that a filter may ask for.
+    `installed` tells that it came to a GitHub App's hook, so that the App may read it.
     """
 
     account: int
