@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
@@ -14,7 +15,8 @@ from .receiver import Answer, Left, Receiver, Request
 
 def build_app(receiver: Receiver, path: str) -> FastAPI:
     """Takes deliveries at `path`, and has nothing else to show: no documentation, and no redirect to it."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=silent)
 
     async def deliver(http: HttpRequest) -> Response:
         http.state.request = request = _read(http)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -59,6 +60,9 @@ async def _run(settings: Settings) -> int:
         )
         stack.push_async_callback((await health.start()).cleanup)
         logs.event(log, "starting", version=__version__, port=settings.port, path=settings.path)
+        # What was made until here stays; looking through it again and again would hold up deliveries.
+        gc.collect()
+        gc.freeze()
         return await _serve(settings, pod, server)
 
 
