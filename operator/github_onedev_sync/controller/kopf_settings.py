@@ -47,7 +47,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.error_backoffs = EndlessBackoffs()
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 60
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100  # what was listed waits as whole bodies, and all of a chunk waits at once
     settings.watching.label_selectors["batch", "v1", "jobs"] = sync
     settings.watching.label_selectors["", "v1", "pods"] = sync
     settings.persistence.finalizer = names.FINALIZER
