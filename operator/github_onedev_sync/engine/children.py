@@ -63,8 +63,10 @@ class Applied:
             if tried is not None and tried.problem is not None:
                 yield tried.problem
 
-    def clear(self) -> None:
-        self._attempts.clear()
+    def keep(self, changes: Iterable[Change]) -> None:
+        """Those that were wanted once and are not any more have come about."""
+        known = self._attempts
+        self._attempts = {change.name: known[change.name] for change in changes if change.name in known}
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Children:
         self, sync: ReposSync, changes: Sequence[Change], applied: Applied, now: datetime
     ) -> datetime | None:
         """Applies a batch of them; returns when to go on. Raises `ClusterUnavailable`."""
+        applied.keep(changes)
         due = [change for change in changes if not applied.is_fresh(change, now)]
         batch = due[:BATCH]
         waiting = iter(batch)
