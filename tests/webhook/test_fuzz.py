@@ -143,7 +143,7 @@ async def post(app: FastAPI, head: list[Header], pieces: list[bytes]) -> int:
     return status[0]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_nothing_is_taken_and_nothing_is_kept(
     pod: Pod, fake: FakeCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
