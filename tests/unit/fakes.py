@@ -55,14 +55,15 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """`ports.Clock`, moved by hand, or by a loop with virtual time."""
+    """`ports.Clock`, moved by hand, or by a loop with virtual time. `jump` is how wrong the clock on the wall is set."""
 
     def __init__(self, read: Callable[[], float] | None = None) -> None:
         self.seconds = 0.0
         self._read = read or (lambda: self.seconds)
+        self.jump = timedelta(0)
 
     def now(self) -> datetime:
-        return build.NOW + timedelta(seconds=self._read())
+        return build.NOW + timedelta(seconds=self._read()) + self.jump
 
     def monotonic(self) -> float:
         return self._read()

@@ -8,7 +8,7 @@ import pytest
 
 from github_onedev_sync.api.observed import RateLimit
 from github_onedev_sync.decide.listing import has_lost, next_poll, reaches_known_ground
-from github_onedev_sync.decide.unstar import Missing, allowed, digest, is_over, to_approve
+from github_onedev_sync.decide.unstar import Missing, allowed, digest, to_approve
 
 from . import builders as build
 
@@ -94,12 +94,3 @@ def test_what_a_person_must_approve(
 ) -> None:
     found = to_approve(build.sync(**spec).settings, gone, 10, approved)
     assert tuple(one.repository_id for one in found) == asked
-
-
-@pytest.mark.parametrize(
-    ("waited", "confirmed", "over"),
-    [(9, 9, False), (10, None, False), (10, 0, False), (10, 1, True), (20, 10, True)],
-)
-def test_when_the_grace_period_is_over(waited: int, confirmed: int | None, over: bool) -> None:
-    listed = None if confirmed is None else MARKED + confirmed * MINUTE
-    assert is_over(MARKED, 10 * MINUTE, listed, MARKED + waited * MINUTE) is over

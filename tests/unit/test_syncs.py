@@ -199,6 +199,27 @@ async def test_a_star_given_again_within_the_grace_period_cancels() -> None:
     assert world.ids == {1, 2, 3}
 
 
+async def test_no_jump_of_the_clock_cuts_a_grace_period_short_or_holds_up_a_poll() -> None:
+    world = listed(3, onUnstar="Delete", unstarGracePeriod="10m")
+    await world.look()
+    world.github.unstar(2)
+    await world.poll()
+    assert OURS in world.mirrors[name_of(2)].metadata.annotations
+    world.clock.jump = timedelta(days=3)
+    await world.poll()
+    world.github.star(4)
+    await world.poll()
+    assert world.ids == {1, 2, 3, 4}
+    world.clock.jump = -timedelta(days=3)
+    world.github.star(5)
+    await world.poll()
+    assert world.ids == {1, 2, 3, 4, 5}
+    world.clock.jump = timedelta(0)
+    for _ in range(8):
+        await world.poll()
+    assert world.ids == {1, 3, 4, 5}
+
+
 async def test_a_repository_that_is_gone_or_hidden_was_not_unstarred() -> None:
     world = listed(3, onUnstar="Delete", unstarGracePeriod="0s")
     await world.look()

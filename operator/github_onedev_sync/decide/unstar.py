@@ -7,7 +7,7 @@ first is a reason to remove anything, and never in masses that nobody approved.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..api.mirror import DeletionPolicy
 from ..api.sync import OnUnstar, SyncSpec
@@ -45,8 +45,3 @@ def to_approve(spec: SyncSpec, missing: Iterable[Missing], total: int, approved:
     fresh = tuple(one for one in missing if one.since is None and one.proven is not False)
     within = spec.on_unstar is OnUnstar.KEEP or len(fresh) <= allowed(spec.max_prune_percent, total)
     return () if within or digest(fresh) == approved else fresh
-
-
-def is_over(since: datetime, grace: timedelta, confirmed: datetime | None, now: datetime) -> bool:
-    """Whether the grace period is over and a complete listing has confirmed since the mark that it is still missing."""
-    return now >= since + grace and confirmed is not None and confirmed > since

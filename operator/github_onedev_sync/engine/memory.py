@@ -15,7 +15,10 @@ from .ports import Source
 @dataclass
 class Memory:
     """`lists` are star lists by name. `proofs` tell of repositories that are not listed whether that was proven to be
-    an un-starring (True), or they are gone or hidden (False). `due` is None until the first poll."""
+    an un-starring (True), or they are gone or hidden (False). `deadlines` end the grace periods of marks.
+
+    `due` and `deadlines` are monotonic seconds, so that no jump of the clock holds up a poll or cuts a grace period
+    short; `due` is None until the first poll."""
 
     generation: int
     selector: Selector
@@ -27,7 +30,8 @@ class Memory:
     applied: Applied = field(default_factory=Applied)
     account: Account | None = None
     polled_at: datetime | None = None
-    due: datetime | None = None
+    due: float | None = None
+    deadlines: dict[tuple[int, datetime], float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sync: ReposSync, before: "Memory | None") -> "Memory":
@@ -50,3 +54,4 @@ class Look:
     api: Source
     account: Account
     now: datetime
+    monotonic: float

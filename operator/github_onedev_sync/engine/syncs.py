@@ -72,13 +72,15 @@ class SyncReconciler:
             memory.listed.wanted, memory.due = True, None
             memory.proofs.clear()
         account = memory.account or await self._check_account(sync, memory, api)
-        if memory.due is None or now >= memory.due or memory.listed.hurries:
+        monotonic = self.clock.monotonic()
+        if memory.due is None or monotonic >= memory.due or memory.listed.hurries:
             account = await self._poll(sync, memory, api, account, now)
         await self._select(sync, memory, account, now)
-        seen, again = await self._tend(Look(sync, memory, api, account, now))
+        seen, again = await self._tend(Look(sync, memory, api, account, now, monotonic))
         if not await self._write(sync, say.looked(sync, seen, now)):
             return now + _TOO_LATE
-        return now if memory.listed.hurries else min(filter(None, (again, memory.due)))
+        due = now + timedelta(seconds=max((memory.due or 0.0) - monotonic, 0.0))
+        return now if memory.listed.hurries else min(again or due, due)
 
     async def _poll(self, sync: ReposSync, memory: Memory, api: Source, account: Account, now: datetime) -> Account:
         async def check() -> None:
@@ -88,7 +90,8 @@ class SyncReconciler:
         ordered = not (isinstance(sync.scope, Owned) and api.mints_tokens)
         await memory.listed.poll(api, sync.scope, now, check, ordered=ordered)
         memory.polled_at = now
-        memory.due = next_poll(sync.settings.interval, api.rate_limit, now)
+        wait = next_poll(sync.settings.interval, api.rate_limit, now) - now
+        memory.due = self.clock.monotonic() + wait.total_seconds()
         return account
 
     async def _check_account(self, sync: ReposSync, memory: Memory, api: Source) -> Account:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..api.conditions import Reason
 from ..api.errors import SyncError
@@ -11,7 +12,7 @@ from ..api.sync import OnUnstar
 from ..decide import syncs as say
 from ..decide.children import Change, Family, row_of
 from ..decide.syncs import Problem
-from ..decide.unstar import Missing, is_over, to_approve
+from ..decide.unstar import Missing, to_approve
 from .children import Children
 from .memory import Look
 
@@ -52,15 +53,20 @@ class Unstarred:
 
     async def _is_over(self, look: Look, one: Missing) -> bool:
         """The last questions before a mirror goes: to the list, and to GitHub about this one repository."""
-        listed, proofs, grace = look.memory.listed, look.memory.proofs, look.sync.settings.unstar_grace_period
-        if one.since is None or look.now < one.since + grace:
+        listed, proofs = look.memory.listed, look.memory.proofs
+        if one.since is None or look.monotonic < self._deadline(look, one.repository_id, one.since):
             return False
-        if not is_over(one.since, grace, listed.confirmed_at, look.now):
+        if listed.confirmed_at is None or listed.confirmed_at <= one.since:
             listed.wanted = True
             return False
         proofs.pop(one.repository_id, None)
         await self._prove(look, [one.repository_id])
         return proofs.get(one.repository_id, False)
+
+    def _deadline(self, look: Look, number: int, since: datetime) -> float:
+        """The end of the grace period, reckoned once: what the clock is set to afterwards does not matter."""
+        left = since + look.sync.settings.unstar_grace_period - look.now
+        return look.memory.deadlines.setdefault((number, since), look.monotonic + left.total_seconds())
 
     async def _prove(self, look: Look, numbers: Iterable[int]) -> None:
         """Asks GitHub about repositories that are not listed: one that is gone, or hidden, was not un-starred."""
