@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """`ports.Clock`, moved by hand, or by a loop with virtual time. `jump` is how wrong the clock on the wall is set."""
+    """`ports.Clock`, moved by hand, or by a loop with virtual time. `jump` is how wrong the clock on the wall is."""
 
     def __init__(self, read: Callable[[], float] | None = None) -> None:
         self.seconds = 0.0
