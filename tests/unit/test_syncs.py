@@ -230,6 +230,11 @@ async def test_a_repository_that_is_gone_or_hidden_was_not_unstarred() -> None:
     assert world.ids == {1, 2, 3}
     assert not world.mirrors[name_of(2)].metadata.annotations
     assert world.github.calls["repository_by_id"] == 1
+    world.github.there[2] = "o/r2"
+    await world.poll(after=25 * 3600)
+    for _ in range(3):
+        await world.poll()
+    assert world.ids == {1, 3}, "it was only hidden"
 
 
 async def test_what_github_still_calls_starred_is_not_unstarred_whatever_its_list_says() -> None:

@@ -17,8 +17,8 @@ class Memory:
     """`lists` are star lists by name. `proofs` tell of repositories that are not listed whether that was proven to be
     an un-starring (True), or they are gone or hidden (False). `deadlines` end the grace periods of marks.
 
-    `due` and `deadlines` are monotonic seconds, so that no jump of the clock holds up a poll or cuts a grace period
-    short; `due` is None until the first poll."""
+    `due`, `deadlines` and `proofs_since` are monotonic seconds, so that no jump of the clock holds up a poll or cuts a
+    grace period short; `due` is None until the first poll."""
 
     generation: int
     selector: Selector
@@ -26,6 +26,7 @@ class Memory:
     verdicts: dict[int, bool] = field(default_factory=dict)
     lists: dict[str, frozenset[int]] = field(default_factory=dict)
     proofs: dict[int, bool] = field(default_factory=dict)
+    proofs_since: float = 0.0
     words: Words = field(default_factory=dict)
     applied: Applied = field(default_factory=Applied)
     account: Account | None = None

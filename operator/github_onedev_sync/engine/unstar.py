@@ -18,6 +18,8 @@ from .memory import Look
 
 # So many repositories are asked about one by one, before a look goes on without knowing of the rest.
 _PROOFS = 50
+# What was hidden may be shown again, and un-starred then.
+_PROOFS_LAST = 24 * 3600.0
 # What says that a repository is there no more, or hidden: no reason to take its mirror away.
 _GONE = (Reason.GONE, Reason.PRIVATE_OR_GONE, Reason.TAKEN_DOWN, Reason.BLOCKED, Reason.DISABLED)
 
@@ -70,7 +72,10 @@ class Unstarred:
 
     async def _prove(self, look: Look, numbers: Iterable[int]) -> None:
         """Asks GitHub about repositories that are not listed: one that is gone, or hidden, was not un-starred."""
-        proofs = look.memory.proofs
+        memory, proofs = look.memory, look.memory.proofs
+        if look.monotonic - memory.proofs_since >= _PROOFS_LAST:
+            memory.proofs_since = look.monotonic
+            proofs.clear()
         for number in [number for number in numbers if number not in proofs][:_PROOFS]:
             try:
                 found = await look.api.repository_by_id(number)
