@@ -177,4 +177,5 @@ def test_where_nothing_changed_nothing_is_written(world: World, quiet: Quiet) ->
 
 
 def _polls(world: World) -> int:
-    return len(world.github.requests(path="/repos/e2e/quiet$"))
+    """GitHub is asked for many mirrors at once, OneDev for each."""
+    return len(world.onedev.requests(path="^/github/e2e/quiet/info/refs"))
