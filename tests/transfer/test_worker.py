@@ -158,7 +158,7 @@ def test_a_wrong_command_line_says_what_is_right(arguments: tuple[str, ...]) -> 
     done = run_role(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
-    assert "fix: python -m github_onedev_sync controller|worker|restore|version" in done.stderr
+    assert "fix: python -m github_onedev_sync controller|worker|webhook|restore|replay|version" in done.stderr
 
 
 def test_the_worker_loads_nothing_of_the_controller() -> None:
