@@ -64,6 +64,7 @@ class Operator:
             "WORKER_IMAGE": "none",
             "HTTP_PORT": str(port),
             "LOG_FORMAT": "json",
+            "MALLOC_ARENA_MAX": "1",  # as in the image
         }
 
     def kubectl(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
