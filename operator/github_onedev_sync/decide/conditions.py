@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from ..api.conditions import ConditionType, Reason
+from ..api.errors import Stalled, SyncError
 from ..api.model import Condition
 
 _ORDER: dict[str, int] = {type_.value: index for index, type_ in enumerate(ConditionType)}
@@ -34,6 +35,13 @@ class Conditions:
         if status and type_ is ConditionType.RECONCILING:
             self.drop(ConditionType.STALLED)
         return self
+
+    def fail(self, error: SyncError) -> "Conditions":
+        """Not Ready for that reason, and either a person has to mend it or it is tried again."""
+        self.set(ConditionType.READY, False, error.reason, error.message)
+        if isinstance(error, Stalled):
+            return self.set(ConditionType.STALLED, True, error.reason, error.message)
+        return self.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
 
     def drop(self, *types: ConditionType) -> "Conditions":
         for type_ in types:

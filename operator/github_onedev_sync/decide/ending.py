@@ -134,18 +134,13 @@ def failed(
 ) -> MirrorStatus:
     """A look or a run failed. The policy of `error` says what comes next."""
     status = mirror.status
-    conditions = conditions_of(mirror, now).set(ConditionType.READY, False, error.reason, error.message)
+    conditions = conditions_of(mirror, now).fail(error)
     if error.reason in SOURCE_REASONS:
         conditions.set(ConditionType.SOURCE_AVAILABLE, False, error.reason, error.message)
     if error.reason in TARGET_REASONS:
         conditions.set(ConditionType.TARGET_AVAILABLE, False, error.reason, error.message)
     failures = status.failures + (not isinstance(error, Waiting))
-    observed = status.observed_generation
-    if isinstance(error, Stalled):
-        conditions.set(ConditionType.STALLED, True, error.reason, error.message)
-        observed = mirror.metadata.generation
-    else:
-        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
+    observed = mirror.metadata.generation if isinstance(error, Stalled) else status.observed_generation
     fields: dict[str, object] = {}
     if run is not None:
         fields = _ending(mirror, run, now, Outcome.FAILED, error.reason, error.message)

@@ -31,14 +31,7 @@ def available(server: OneDevServer, version: str, may_manage: bool | None, now: 
 
 
 def unavailable(server: OneDevServer, error: SyncError, now: datetime) -> ServerStatus:
-    conditions = Conditions(server.status.conditions, server.metadata.generation, now).set(
-        ConditionType.READY, False, error.reason, error.message
-    )
-    if isinstance(error, Stalled):
-        conditions.set(ConditionType.STALLED, True, error.reason, error.message)
-    else:
-        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
-    return _with(server, conditions)
+    return _with(server, Conditions(server.status.conditions, server.metadata.generation, now).fail(error))
 
 
 def suspended_before_first(server: OneDevServer, now: datetime) -> ServerStatus:

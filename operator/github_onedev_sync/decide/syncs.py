@@ -13,6 +13,7 @@ from ..api.selection import unknown_lists
 from ..api.sync import AccountStatus, Counts, Plan, RateLimitStatus, ReposSync, SyncStatus
 from .conditions import Conditions
 from .schedule import next_attempt, next_stalled
+from .server import counts
 from .unstar import Missing, allowed, digest
 
 # What changes with every poll is worth a write of its own this often.
@@ -90,7 +91,8 @@ def name_taken(repository: str, other: RepositoryMirror) -> tuple[Reason, str]:
 
 def looked(sync: ReposSync, seen: Looked, now: datetime) -> SyncStatus:
     conditions = Conditions(sync.status.conditions, sync.metadata.generation, now)
-    summary = _summary(sync, seen)
+    mirrors = counts(mirror.status for mirror in seen.covered)
+    summary = _summary(sync, seen, mirrors.failed)
     if seen.problems:
         reason, message = seen.problems[0].reason, f"{_told(seen.problems)}. {summary}"
         conditions.set(ConditionType.READY, False, reason, message)
@@ -106,7 +108,14 @@ def looked(sync: ReposSync, seen: Looked, now: datetime) -> SyncStatus:
         sync,
         conditions,
         account=AccountStatus(id=seen.account.id, login=seen.account.login),
-        stars=_counts(seen),
+        stars=Counts(
+            found=seen.found,
+            matched=seen.matched,
+            mirrored=seen.mirrored,
+            ready=mirrors.ready,
+            failed=mirrors.failed,
+            unstarred=len(seen.missing),
+        ),
         plan=_plan(sync, seen),
         last_full_listing_time=seen.listed_at or sync.status.last_full_listing_time,
     )
@@ -114,13 +123,7 @@ def looked(sync: ReposSync, seen: Looked, now: datetime) -> SyncStatus:
 
 
 def unavailable(sync: ReposSync, error: SyncError, now: datetime) -> SyncStatus:
-    conditions = Conditions(sync.status.conditions, sync.metadata.generation, now)
-    conditions.set(ConditionType.READY, False, error.reason, error.message)
-    if isinstance(error, Stalled):
-        conditions.set(ConditionType.STALLED, True, error.reason, error.message)
-    else:
-        conditions.set(ConditionType.RECONCILING, True, Reason.PROGRESSING_WITH_RETRY, error.message)
-    return _with(sync, conditions)
+    return _with(sync, Conditions(sync.status.conditions, sync.metadata.generation, now).fail(error))
 
 
 def suspended(sync: ReposSync, now: datetime) -> SyncStatus:
@@ -141,15 +144,6 @@ def next_look(sync: ReposSync, error: SyncError, failures: int, now: datetime) -
     return next_attempt(sync.metadata.uid, failures, now)
 
 
-def is_ready(mirror: RepositoryMirror) -> bool:
-    return mirror.status.is_true(ConditionType.READY)
-
-
-def has_failed(mirror: RepositoryMirror) -> bool:
-    ready = mirror.status.condition(ConditionType.READY)
-    return ready is not None and ready.status == "False"
-
-
 def _with(sync: ReposSync, conditions: Conditions, **fields: object) -> SyncStatus:
     asked = names.request_token(sync.metadata.annotations)
     return sync.status.changed(
@@ -168,17 +162,6 @@ def _polled(before: SyncStatus, after: SyncStatus, seen: Looked) -> SyncStatus:
     return after.changed(last_poll_time=seen.polled_at, rate_limit=limit)
 
 
-def _counts(seen: Looked) -> Counts:
-    return Counts(
-        found=seen.found,
-        matched=seen.matched,
-        mirrored=seen.mirrored,
-        ready=sum(map(is_ready, seen.covered)),
-        failed=sum(map(has_failed, seen.covered)),
-        unstarred=len(seen.missing),
-    )
-
-
 def _plan(sync: ReposSync, seen: Looked) -> Plan | None:
     if not sync.settings.dry_run:
         return None
@@ -187,8 +170,7 @@ def _plan(sync: ReposSync, seen: Looked) -> Plan | None:
     return Plan(create=tuple(sorted(seen.create)[:_PLANNED]), delete=tuple(sorted(delete)[:_PLANNED]))
 
 
-def _summary(sync: ReposSync, seen: Looked) -> str:
-    failed = sum(map(has_failed, seen.covered))
+def _summary(sync: ReposSync, seen: Looked, failed: int) -> str:
     words = (
         f"{seen.found:,} repositories of {seen.account.login}, {seen.matched:,} match, {seen.mirrored:,} are mirrored"
     )
