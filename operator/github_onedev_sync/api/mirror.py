@@ -48,6 +48,11 @@ class Access(View):
     secret_ref: NameReference | None = None
     insecure: bool = False
 
+    @property
+    def github(self) -> str:
+        """The API's URL in one spelling: the same for the same GitHub."""
+        return self.api_url.rstrip("/").lower()
+
 
 class Source(Access):
     repository: str

@@ -74,7 +74,7 @@ def collisions(
     `mirrors` are all of the namespace, of whatever GitHub. One that is there keeps its path; of several repositories
     that would get the same, the one with the lowest id does. OneDev takes paths that differ by case for the same.
     """
-    server, api_url = sync.settings.template.target.server_ref.name, _same_api(sync.settings.source.api_url)
+    server, github = sync.settings.template.target.server_ref.name, sync.settings.source.github
     taken: dict[str, str] = {}
     mirrored: set[int | str] = set()
     for mirror in mirrors:
@@ -82,7 +82,7 @@ def collisions(
             taken.setdefault(
                 project_of(mirror).lower(), f"mirror {mirror.metadata.name} of {mirror.spec.source.repository}"
             )
-        if _same_api(mirror.spec.source.api_url) == api_url:
+        if mirror.spec.source.github == github:
             number = repository_id(mirror)
             mirrored.add(mirror.spec.source.repository.lower() if number is None else number)
     refused: dict[int, tuple[Reason, str]] = {}
@@ -117,10 +117,6 @@ def _is_welcome(wanted: Presence, trait: bool) -> bool:
 
 def _is_since(moment: datetime | None, earliest: datetime) -> bool:
     return moment is not None and moment >= earliest
-
-
-def _same_api(url: str) -> str:
-    return url.rstrip("/").lower()
 
 
 def _illegal(row: ListedRepository, path: str) -> str:

@@ -44,7 +44,7 @@ class Family:
     def __init__(
         self, sync: ReposSync, mirrors: Iterable[RepositoryMirror], syncs: Iterable[ReposSync], words: Words
     ) -> None:
-        namespace, api_url = sync.metadata.namespace, _normal(sync.settings.source.api_url)
+        namespace, github = sync.metadata.namespace, sync.settings.source.github
         self.sync, self._words = sync, words
         self._others = [one for one in syncs if one.ref != sync.ref and one.metadata.namespace == namespace]
         self._items = {one.item for one in self._others}
@@ -53,7 +53,7 @@ class Family:
         self._by_id: dict[int, RepositoryMirror] = {}
         self._by_name: dict[str, RepositoryMirror] = {}
         for mirror in self.neighbours:
-            if _normal(mirror.spec.source.api_url) != api_url:
+            if mirror.spec.source.github != github:
                 continue
             number = children.repository_id(mirror)
             if children.covers(sync, mirror):
@@ -126,7 +126,3 @@ class Family:
 def row_of(mirror: RepositoryMirror, number: int) -> ListedRepository:
     """As much of a row as a mirror remembers, for one that is listed no more."""
     return ListedRepository(number, mirror.spec.source.repository)
-
-
-def _normal(api_url: str) -> str:
-    return api_url.rstrip("/").lower()
