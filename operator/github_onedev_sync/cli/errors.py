@@ -1,6 +1,8 @@
 """How a command fails: in three lines, with an exit code that scripts can go by."""
 
+import argparse
 from enum import IntEnum
+from typing import NoReturn
 
 from ..api.conditions import Reason
 from ..api.errors import SyncError
@@ -42,6 +44,17 @@ class CommandError(Exception):
 
 def usage(what: str, why: str, fix: str) -> CommandError:
     return CommandError(what, why, fix, ExitCode.USAGE)
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command line; takes no abbreviations, for a script that uses one breaks when an option is added."""
+
+    def __init__(self, prog: str, description: str, epilog: str) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, description=description, epilog=epilog, formatter_class=formatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise usage("the command line cannot be understood", message, f"{self.prog} --help")
 
 
 def unreadable(project: str, error: SyncError) -> CommandError:

@@ -7,12 +7,12 @@ import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
 from ..api.delivery import DELIVERY_ID, from_essentials, sign
-from .errors import CommandError, ExitCode, usage
+from .errors import CommandError, ExitCode, Parser, usage
 
 PROGRAM = "python -m github_onedev_sync replay"
 _POD = "http://127.0.0.1:8080"
@@ -27,19 +27,8 @@ Exit codes: 0 done; 1 the pod could not be asked, or did not do it; 2 the comman
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise usage("the command line cannot be understood", message, f"{PROGRAM} --help")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description="Lets the webhook pod do again what a delivery did.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _parser() -> Parser:
+    parser = Parser(PROGRAM, "Lets the webhook pod do again what a delivery did.", _EPILOG)
     parser.add_argument("delivery", nargs="?", metavar="DELIVERY", help="the id of one that the pod remembers")
     parser.add_argument("--lines", metavar="FILE", help="lines of the pod's log, as JSON; - is stdin")
     parser.add_argument("--url", default=_POD, help=f"the pod's admin port; default {_POD}")

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,7 +17,7 @@ from ..api.refs import ARCHIVE, TAGS
 from ..transfer.advertisement import is_legal
 from ..transfer.chunks import breaks_pushes, refusal
 from .archive import Archive, Project, table, target_ref
-from .errors import CommandError, ExitCode, usage
+from .errors import CommandError, ExitCode, Parser, usage
 
 PROGRAM = "python -m github_onedev_sync restore"
 _PROJECT = re.compile(f"{PROJECT_SEGMENT}(/{PROJECT_SEGMENT})*")
@@ -29,18 +28,9 @@ Exit codes: 0 done; 1 OneDev could not be asked, refused, or has no such tip; 2 
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise usage("the command line cannot be understood", message, f"{PROGRAM} --help")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description="Lists the archived tips of a OneDev project, or makes a branch or a tag from one of them.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _parser() -> Parser:
+    parser = Parser(
+        PROGRAM, "Lists the archived tips of a OneDev project, or makes a branch or a tag from one of them.", _EPILOG
     )
     parser.add_argument("--server", required=True, metavar="URL", help="OneDev's front page, as in OneDevServer's url")
     parser.add_argument("--project", required=True, metavar="PATH", help="the whole path, as in status.target.path")
