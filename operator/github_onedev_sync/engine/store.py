@@ -12,7 +12,7 @@ from ..api.sync import ReposSync
 from ..decide.run import Run, members_of, read_run
 
 Body = Mapping[str, Any]
-R = TypeVar("R", RepositoryMirror, OneDevServer)
+R = TypeVar("R", RepositoryMirror, OneDevServer, ReposSync)
 
 
 @dataclass(frozen=True)
@@ -41,38 +41,27 @@ class Store:
 
     def put_mirror(self, mirror: RepositoryMirror) -> None:
         """Keeps the newer of what is known and what is told: our own write can be ahead of the watch."""
-        known = self.mirrors.get(mirror.key)
-        if known is not None and _newer(known.metadata, mirror.metadata):
-            return
-        self.mirrors[mirror.key] = mirror
-        self._mirror_by_uid[mirror.metadata.uid] = mirror.key
+        if _put(self.mirrors, mirror.key, mirror):
+            self._mirror_by_uid[mirror.metadata.uid] = mirror.key
 
     def drop_mirror(self, mirror: RepositoryMirror) -> bool:
         """Whether it was there: the end of one may be told after the beginning of its namesake."""
         self._mirror_by_uid.pop(mirror.metadata.uid, None)
-        return _drop(self.mirrors, mirror)
+        return _drop(self.mirrors, mirror.key, mirror)
 
     def put_server(self, server: OneDevServer) -> None:
         """As `put_mirror`."""
-        known = self.servers.get(server.key)
-        if known is None or not _newer(known.metadata, server.metadata):
-            self.servers[server.key] = server
+        _put(self.servers, server.key, server)
 
     def drop_server(self, server: OneDevServer) -> bool:
-        return _drop(self.servers, server)
+        return _drop(self.servers, server.key, server)
 
     def put_sync(self, sync: ReposSync) -> None:
         """As `put_mirror`."""
-        known = self.syncs.get(sync.ref)
-        if known is None or not _newer(known.metadata, sync.metadata):
-            self.syncs[sync.ref] = sync
+        _put(self.syncs, sync.ref, sync)
 
     def drop_sync(self, sync: ReposSync) -> bool:
-        known = self.syncs.get(sync.ref)
-        if known is None or known.metadata.uid != sync.metadata.uid:
-            return False
-        del self.syncs[sync.ref]
-        return True
+        return _drop(self.syncs, sync.ref, sync)
 
     def mirrors_of_run(self, body: Body) -> list[str]:
         """The keys of the mirrors that a Job, or a pod whose Job is known, works for."""
@@ -132,11 +121,20 @@ class Store:
                 yield Seat(_label(job, names.SERVER_UID), _label(job, names.CREDENTIAL), uids, keys)
 
 
-def _drop(known: dict[str, R], gone: R) -> bool:
-    kept = known.get(gone.key)
+def _put(known: dict[str, R], key: str, told: R) -> bool:
+    """Whether it was taken: what is known may be newer."""
+    kept = known.get(key)
+    if kept is not None and _newer(kept.metadata, told.metadata):
+        return False
+    known[key] = told
+    return True
+
+
+def _drop(known: dict[str, R], key: str, gone: R) -> bool:
+    kept = known.get(key)
     if kept is None or kept.metadata.uid != gone.metadata.uid:
         return False
-    del known[gone.key]
+    del known[key]
     return True
 
 
